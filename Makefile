@@ -1,0 +1,58 @@
+# `make` or `make help` lists what there is to do.
+
+# The environment to work in, and the interpreter to make it with (empty: the newest one found).
+VENV ?= .venv
+PYTHON ?=
+# Processes that run the tests; 0 runs them in one, without pytest-xdist.
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed-base
+TESTING := $(VENV)/.installed-test
+RECIPE := pyproject.toml scripts/environment.sh
+
+export PYTHON
+
+.PHONY: help digits test tiny lint types tests clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "PYTHON=python3.12 chooses the interpreter, VENV=FOLDER another place for the environment."
+
+digits: $(BASE)  ## train on 1,797 handwritten digits and say how well it went
+	@$(BIN)/chainrule train digits
+
+test:  ## everything that must hold: lint, types, tests
+	@start=$$(date +%s); \
+	$(MAKE) --no-print-directory $(TESTING) && \
+	$(MAKE) --no-print-directory lint && \
+	$(MAKE) --no-print-directory types && \
+	$(MAKE) --no-print-directory tests && \
+	echo "make test: all good in $$(( $$(date +%s) - start )) s"
+
+tests: $(TESTING)  ## the tests and the programs in the documentation strings
+	@$(BIN)/python -m pytest -q $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS))
+
+tiny: $(TESTING)  ## the fastest essential tests, in under five seconds
+	@$(BIN)/python -m pytest -q -m tiny
+
+lint: $(TESTING)  ## ruff
+	@$(BIN)/ruff check
+
+types: $(TESTING)  ## mypy
+	@$(BIN)/mypy
+
+clean:  ## remove what was made, the environment too
+	@rm -rf build dist src/chainrule.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@if [ -e $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+
+# One stamp for users and one for developers, so that `make digits` never waits for the test tools.
+$(BASE): $(RECIPE)
+	@scripts/environment.sh $(VENV)
+	@touch $@
+
+$(TESTING): $(RECIPE)
+	@scripts/environment.sh $(VENV) test
+	@touch $@ $(BASE)
