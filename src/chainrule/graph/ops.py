@@ -2,7 +2,7 @@
 
 An op is a name here. Each concern about it is a table elsewhere, keyed by that name: its shape (``shapes.py``), its
 value (``engines/reference/values.py``), its rule (``gradients/rules.py``), its batching (``vectorizing.py``) and its
-print (``showing.py``). A test fails if any table lacks an op.
+print (``printing.py``). A test fails if any table lacks an op.
 """
 
 from __future__ import annotations
