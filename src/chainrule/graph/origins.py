@@ -62,6 +62,15 @@ class Build:
         if node not in self.origins:
             self.origins[node] = self.inherit or replace(_place.get(), serial=len(self.origins))
 
+    @contextlib.contextmanager
+    def inheriting(self, origin: Origin | None) -> Iterator[None]:
+        """Nodes met inside take this origin."""
+        before, self.inherit = self.inherit, origin
+        try:
+            yield
+        finally:
+            self.inherit = before
+
     def __enter__(self) -> Build:
         self._tokens.append(_active.set(self))
         return self
@@ -85,10 +94,10 @@ def place() -> Origin:
 
 
 @contextlib.contextmanager
-def scope(path: str | int) -> Iterator[None]:
-    """Nodes made inside belong to the place ``path`` below the present one."""
+def scope(path: str | int, *, absolute: bool = False) -> Iterator[None]:
+    """Nodes made inside belong to the place ``path`` below the present one (or, ``absolute``, to that place)."""
     here = _place.get()
-    token = _place.set(replace(here, path=f"{here.path}.{path}" if here.path else str(path)))
+    token = _place.set(replace(here, path=f"{here.path}.{path}" if here.path and not absolute else str(path)))
     try:
         yield
     finally:

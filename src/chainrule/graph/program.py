@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chainrule.errors import GraphError
 from chainrule.graph.node import Node, make
@@ -59,26 +59,30 @@ def map_nodes(
     *,
     known: Mapping[Node, Node] | None = None,
     origins: Mapping[Node, Origin] | None = None,
+    regions: Mapping[Node, Region] | None = None,
     bodies: bool = False,
 ) -> dict[Node, Node]:
     """Old node -> new node for all that the outputs need, made by ``change(node, new inputs)``, inputs first.
 
-    ``known`` gives some answers in advance. What is made inherits its origin from the node it is made for. With
-    ``bodies``, the bodies of scans are mapped by the same change.
+    ``known`` gives some answers in advance. What is made inherits its origin and its region from the node it is made
+    for: from ``origins`` and ``regions``, or else from the build that is open. With ``bodies``, the bodies of scans are
+    mapped by the same change, which then meets each scan with its new body in place.
     """
     mapping = dict(known or {})
     build = active_build()
-    where = origins if origins is not None else build.origins if build is not None else {}
+    if build is None:
+        origins, regions = {}, {}
+    else:
+        origins = build.origins if origins is None else origins
+        regions = build.regions if regions is None else regions
     for node in topological(outputs, bodies=bodies, stop=mapping):
-        if build is not None:
-            build.inherit = where.get(node)
         inputs = tuple(mapping[below] for below in node.inputs)
-        with contextlib.ExitStack() as leave:
-            if build is not None:
-                leave.callback(setattr, build, "inherit", None)
-            mapping[node] = (
-                change(node, inputs) if change else remake(node, inputs, mapping if bodies else None)
-            )
+        with build.inheriting(origins.get(node)) if build is not None else contextlib.nullcontext():
+            base = remake(node, inputs, mapping) if bodies and body_nodes(node) else node
+            made = mapping[node] = change(base, inputs) if change else remake(base, inputs)
+        region = regions.get(node)
+        if build is not None and region is not None:
+            build.regions[made] = replace(region, inputs=tuple(mapping.get(below, below) for below in region.inputs))
     return mapping
 
 
@@ -123,13 +127,7 @@ class Graph:
     def map(self, change: Change, *, bodies: bool = True) -> Graph:
         """The graph with every node remade by ``change(node, new inputs)``; origins and regions come along."""
         with Build() as build:
-            mapping = map_nodes(self.outputs.values(), change, origins=self.origins, bodies=bodies)
-        regions = {
-            mapping[node]: Region(
-                region.name, tuple(mapping.get(i, i) for i in region.inputs), region.attributes
+            mapping = map_nodes(
+                self.outputs.values(), change, origins=self.origins, regions=self.regions, bodies=bodies
             )
-            for node, region in self.regions.items()
-            if node in mapping
-        }
-        outputs = {name: mapping[node] for name, node in self.outputs.items()}
-        return Graph.of(outputs, Build(build.origins, regions))
+        return Graph.of({name: mapping[node] for name, node in self.outputs.items()}, build)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 
 from chainrule.errors import ShapeError
-from chainrule.graph.building import input, param
+from chainrule.graph.building import broadcast, input, param
 from chainrule.graph.node import Node, make
 from chainrule.graph.program import map_nodes, topological
 
@@ -70,8 +70,11 @@ def stack(node: Node, inside: Node) -> Node:
     """A node of a scan's body, stacked over time; a slice of a sequence gives the sequence back."""
     if inside.op == "param":
         n_carry, n_xs = node.attributes["n_carry"], node.attributes["n_xs"]
-        if n_carry <= inside.attributes["index"] < n_carry + n_xs:
-            return node.inputs[inside.attributes["index"]]
+        index: int = inside.attributes["index"]
+        if n_carry <= index < n_carry + n_xs:
+            return node.inputs[index]
+        if index >= n_carry + n_xs:
+            return broadcast(node.inputs[index], [0], [node.attributes["length"]])
     return make("stack", (node,), node=inside)
 
 
