@@ -154,6 +154,12 @@ def _power(node: Node, operand: Write) -> Text:
     return Text(f"{base}^{number(exponent).text}", Level.POWER)
 
 
+def axis_letters(node: Node) -> tuple[str, str, str]:
+    """The letters of a contraction's operands and output, by first appearance: ("ij", "jk", "ik")."""
+    a, b, out = (node.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
+    return tuple("".join(_LETTERS[axis] for axis in axes) for axes in (a, b, out))  # type: ignore[return-value]
+
+
 def _contract(node: Node, operand: Write) -> Text:
     """Letters that the operands are known by are kept; the others are the next ones free."""
     parts = [node.attributes[name] for name in ("a_axes", "b_axes", "out_axes")]

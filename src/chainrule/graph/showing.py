@@ -140,5 +140,6 @@ def _kind(node: Node) -> str:
 
 def _where(graph: Graph, node: Node) -> str:
     origin, region = graph.origins.get(node), graph.regions.get(node)
-    place = str(origin) if origin is not None and (origin.path or origin.phase != "forward") else ""
+    place = "" if origin is None else str(origin) if origin.path else f"({origin.phase})"
+    place = "" if place == "(forward)" else place
     return f"{place} [{region.name}]".strip() if region is not None else place
