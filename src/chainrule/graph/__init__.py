@@ -9,13 +9,13 @@ from chainrule.graph.ops import DTYPES, ELEMENTWISE, FLOATS, INTEGERS, OPS, Op
 from chainrule.graph.origins import Build, Origin, Region, active_build, phase, scope
 from chainrule.graph.program import Graph, map_nodes, remake, topological
 from chainrule.graph.scanning import last, scan, stack
-from chainrule.graph.vectorizing import BATCHING, vectorize
 from chainrule.graph.showing import expression, show
+from chainrule.graph.vectorizing import BATCHING, vectorize
 from chainrule.graph.verifying import verify
 
 __all__ = [
-    "BATCHING", "DTYPES", "ELEMENTWISE", "FLOATS", "INTEGERS", "OPS", "Build", "Graph", "Node", "Op", "Origin", "Region",
-    "active_build", "expression", "last", "live_nodes", "make", "map_nodes", "phase", "remake", "scan", "scope", "show", "stack", "topological",
-    "vectorize", "verify",
+    "BATCHING", "DTYPES", "ELEMENTWISE", "FLOATS", "INTEGERS", "OPS", "Build", "Graph", "Node", "Op", "Origin",
+    "Region", "active_build", "last", "live_nodes", "make", "map_nodes", "phase", "remake", "scan", "scope", "stack",
+    "topological", "vectorize", "verify",
 ]  # fmt: skip
 __all__ += building.__all__
