@@ -15,7 +15,7 @@ from chainrule.graph.verifying import verify
 
 __all__ = [
     "BATCHING", "DTYPES", "ELEMENTWISE", "FLOATS", "INTEGERS", "OPS", "Build", "Graph", "Node", "Op", "Origin",
-    "Region", "active_build", "last", "live_nodes", "make", "map_nodes", "phase", "remake", "scan", "scope", "stack",
-    "topological", "vectorize", "verify",
+    "Region", "active_build", "expression", "last", "live_nodes", "make", "map_nodes", "phase", "remake", "scan",
+    "scope", "show", "stack", "topological", "vectorize", "verify",
 ]  # fmt: skip
 __all__ += building.__all__
