@@ -1,1 +1,26 @@
-"""chainrule trains neural networks by gradient descent and backpropagation, with every number open to view."""
+"""chainrule trains neural networks by gradient descent and backpropagation, with every number open to view.
+
+>>> import chainrule as cr
+>>> train, test = cr.data.load("digits")
+>>> model = cr.Chain(cr.Dense(64, cr.relu), cr.Dense(10))
+>>> run = cr.fit(model, train, optimizer=cr.optimizers.SGD(0.1, momentum=0.9), epochs=3)
+>>> run.evaluate(test)["accuracy"] > 0.9
+True
+"""
+
+from __future__ import annotations
+
+from chainrule import data, errors, gradients, graph, initializers, layers, losses, metrics, optimizers, training
+from chainrule.graph import Node, sigmoid, tanh
+from chainrule.graph.composites import identity, leaky_relu, relu, softmax, step_function
+from chainrule.layers import Chain, Dense, Flatten, Reshape, Scope
+from chainrule.run import Run, fit, load, prepare
+from chainrule.training import Callback, step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Callback", "Chain", "Dense", "Flatten", "Node", "Reshape", "Run", "Scope", "__version__", "data", "errors", "fit",
+    "gradients", "graph", "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers",
+    "prepare", "relu", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
+]  # fmt: skip

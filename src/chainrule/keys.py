@@ -76,9 +76,7 @@ class Key:
         """Numbers spread evenly over [low, high), of the shape given, float64."""
         count = int(np.prod(shape, dtype=np.int64))
         words = self.bits(2 * count).astype(np.uint64)
-        unit = ((words[:count] << np.uint64(21)) ^ (words[count:] >> np.uint64(11))).astype(
-            np.float64
-        ) * 2.0**-53
+        unit = ((words[:count] << np.uint64(21)) ^ (words[count:] >> np.uint64(11))).astype(np.float64) * 2.0**-53
         return (low + (high - low) * unit).reshape(shape)
 
     def normal(self, shape: tuple[int, ...], deviation: float = 1.0) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What an engine is: compile a graph, then run it with arrays. Engines know nothing of gradients, layers or training."""
+"""What an engine is: compile a graph, then run it with arrays; it knows nothing of gradients, layers or training."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class Program(Protocol):
     def run(self, arrays: Arrays) -> dict[str, Array]:
         """The outputs by name, for arrays by the names of the inputs."""
 
-    def repeat(self, state: Arrays, fixed: Arrays, each: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
+    def repeat(
+        self, state: Arrays, fixed: Arrays, each: Arrays, until: str = ""
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Run many times in one call, feeding outputs back into the inputs of the same name.
 
         ``state`` holds the first values of what is fed back, ``fixed`` what is the same each time, and ``each`` has one
-        more leading axis: a slice for each run. Gives the last state, and every other output stacked over the runs.
+        more leading axis: a slice for each run. It returns early after a run whose output ``until`` is false. Gives
+        the last state, and every other output stacked over the runs.
         """
 
 
@@ -44,13 +47,9 @@ def check_arrays(graph: Graph, arrays: Arrays) -> None:
     """Refuse arrays that are missing, or whose shape or dtype is not what the graph's inputs say."""
     for name, node in graph.inputs.items():
         if name not in arrays:
-            raise EngineError(
-                f"the graph wants an array for its input {name!r} ({node.dtype}{list(node.shape)})"
-            )
+            raise EngineError(f"the graph wants an array for its input {name!r} ({node.dtype}{list(node.shape)})")
         array = np.asarray(arrays[name])
         if array.shape != node.shape:
-            raise ShapeError(
-                f"input {name!r} is {list(node.shape)}, and the array given is {list(array.shape)}"
-            )
+            raise ShapeError(f"input {name!r} is {list(node.shape)}, and the array given is {list(array.shape)}")
         if array.dtype.name != node.dtype:
             raise DtypeError(f"input {name!r} is {node.dtype}, and the array given is {array.dtype.name}")

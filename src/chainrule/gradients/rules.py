@@ -11,8 +11,30 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.graph import (
-    FLOATS, OPS, Node, argmax, broadcast, broadcast_like, cast, cos, eq, exp, fold, gather, iota, make, pad, reshape,
-    reverse, scatter_add, select, sin, slice, sum, transpose, window,
+    FLOATS,
+    OPS,
+    Node,
+    argmax,
+    broadcast,
+    broadcast_like,
+    cast,
+    cos,
+    eq,
+    exp,
+    fold,
+    gather,
+    iota,
+    make,
+    pad,
+    reshape,
+    reverse,
+    scatter_add,
+    select,
+    sin,
+    slice,
+    sum,
+    transpose,
+    window,
 )  # fmt: skip
 from chainrule.graph.building import canonical
 
@@ -24,9 +46,7 @@ def nothing(g: Node, y: Node, *inputs: Node, **_: Any) -> tuple[None, ...]:
     return (None,) * len(inputs)
 
 
-def _contract(
-    g: Node, y: Node, a: Node, b: Node, *, a_axes: Any, b_axes: Any, out_axes: Any
-) -> tuple[Node, Node]:
+def _contract(g: Node, y: Node, a: Node, b: Node, *, a_axes: Any, b_axes: Any, out_axes: Any) -> tuple[Node, Node]:
     da = make("contract", (g, b), **canonical(out_axes, b_axes, a_axes))
     db = make("contract", (g, a), **canonical(out_axes, a_axes, b_axes))
     return da, db

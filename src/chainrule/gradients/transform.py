@@ -13,8 +13,8 @@ from chainrule.graph import FLOATS, Node, full, phase, topological, zeros_like
 def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     """The gradient of a scalar loss with respect to each node of ``wrt``, as nodes of their shapes.
 
-    ∂loss/∂x is the sum, over all paths from x to the loss, of the product of the local derivatives along the path; going
-    backwards through the graph visits each node once. A node the loss does not depend on gets zeros.
+    ∂loss/∂x is the sum, over all paths from x to the loss, of the product of the local derivatives along the
+    path; going backwards through the graph visits each node once. A node the loss does not depend on gets zeros.
 
     Raises `ShapeError` if the loss is not a scalar, `DtypeError` if anything is not a float.
 
@@ -26,9 +26,7 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     Reference: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
     """
     if loss.shape:
-        raise ShapeError(
-            f"a gradient is taken of a scalar loss, and this is {loss!r}; use graph.sum or a mean"
-        )
+        raise ShapeError(f"a gradient is taken of a scalar loss, and this is {loss!r}; use graph.sum or a mean")
     if loss.dtype not in FLOATS:
         raise DtypeError(f"a gradient is taken of a float loss, and this is {loss!r}")
     return pull_back({loss: full((), 1, loss.dtype)}, wrt)
@@ -46,9 +44,7 @@ def pull_back(cotangents: Mapping[Node, Node], wrt: Sequence[Node]) -> list[Node
         if (output.shape, output.dtype) != (cotangent.shape, cotangent.dtype):
             raise GraphError(f"the cotangent {cotangent!r} does not fit the output {output!r}")
     found = pull_back_some(cotangents, wrt)
-    return [
-        zeros_like(node) if gradient is None else gradient for node, gradient in zip(wrt, found, strict=True)
-    ]
+    return [zeros_like(node) if gradient is None else gradient for node, gradient in zip(wrt, found, strict=True)]
 
 
 def pull_back_some(cotangents: Mapping[Node, Node], wrt: Sequence[Node]) -> list[Node | None]:

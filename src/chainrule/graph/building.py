@@ -192,9 +192,7 @@ def argmax(x: Node, axes: int | Sequence[int] | None = None) -> Node:
 def canonical(a: Sequence[Any], b: Sequence[Any], out: Sequence[Any]) -> dict[str, Shape]:
     """Axis letters as numbers by first appearance: the one form of a contraction."""
     number: dict[Any, int] = {}
-    a_axes, b_axes, out_axes = (
-        tuple(number.setdefault(k, len(number)) for k in part) for part in (a, b, out)
-    )
+    a_axes, b_axes, out_axes = (tuple(number.setdefault(k, len(number)) for k in part) for part in (a, b, out))
     return {"a_axes": a_axes, "b_axes": b_axes, "out_axes": out_axes}
 
 
@@ -229,9 +227,7 @@ def reshape(x: Node, shape: Sequence[int]) -> Node:
 
 def transpose(x: Node, axes: Sequence[int] | None = None) -> Node:
     """The axes in another order; all reversed if none is given."""
-    order = (
-        tuple(reversed(range(x.rank))) if axes is None else tuple(a + x.rank if a < 0 else a for a in axes)
-    )
+    order = tuple(reversed(range(x.rank))) if axes is None else tuple(a + x.rank if a < 0 else a for a in axes)
     return x if order == tuple(range(x.rank)) else make("transpose", (x,), axes=order)
 
 
@@ -249,9 +245,7 @@ def broadcast_to(x: Node, shape: Sequence[int]) -> Node:
     """x repeated along new leading axes, until it has the shape given."""
     new = len(shape) - x.rank
     if new < 0 or tuple(shape[new:]) != x.shape:
-        raise ShapeError(
-            f"broadcast_to: {x!r} is not the end of the shape {list(shape)}; use graph.broadcast"
-        )
+        raise ShapeError(f"broadcast_to: {x!r} is not the end of the shape {list(shape)}; use graph.broadcast")
     return broadcast(x, range(new), shape[:new])
 
 

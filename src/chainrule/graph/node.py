@@ -23,8 +23,8 @@ Scalar = int | float | bool
 class Node:
     """One value of a computation graph: a symbol, never an array; arrays come only out of an engine.
 
-    ``op`` names an entry of the op list, ``inputs`` are nodes, ``attributes`` are static, ``shape`` and ``dtype`` follow.
-    Arithmetic between nodes wants equal shapes and dtypes, or a Python number on one side; ``==`` is identity.
+    ``op`` names an entry of the op list, ``inputs`` are nodes, ``attributes`` are static; ``shape`` and ``dtype``
+    follow. Arithmetic between nodes wants equal shapes and dtypes, or a Python number on one side; ``==`` is identity.
 
     >>> from chainrule import graph
     >>> x = graph.input("x", (3,))
@@ -145,7 +145,7 @@ _lock = threading.RLock()
 def make(op: str, inputs: tuple[Node, ...] = (), **attributes: Any) -> Node:
     """The node of this op, these inputs and attributes: the one there is, or a new one.
 
-    Raises `ShapeError` or `DtypeError` (naming the layer that is being built) if they do not fit.
+    Raises `ShapeError` or `DtypeError` if they do not fit.
     """
     listed = OPS.get(op)
     if listed is None:
@@ -154,14 +154,8 @@ def make(op: str, inputs: tuple[Node, ...] = (), **attributes: Any) -> Node:
         raise GraphError(f"{op} has the attributes {listed.attributes}, not {tuple(attributes)}")
     for operand in inputs:
         if not isinstance(operand, Node):
-            raise GraphError(
-                f"{op} takes nodes, not {type(operand).__name__}; wrap arrays with graph.constant"
-            )
-    try:
-        shape, dtype = SHAPES[op](inputs, **attributes)
-    except GraphError as error:
-        where = origins.place().path
-        raise type(error)(f"in {where}: {error}" if where else str(error)) from None
+            raise GraphError(f"{op} takes nodes, not {type(operand).__name__}; wrap arrays with graph.constant")
+    shape, dtype = SHAPES[op](inputs, **attributes)
     key = (op, tuple(map(id, inputs)), tuple(frozen(attributes[name]) for name in listed.attributes))
     with _lock:
         node = _table.get(key)
@@ -218,9 +212,7 @@ def constant(value: Any, dtype: str | None = None) -> Node:
 def full(shape: Shape, value: Scalar, dtype: str) -> Node:
     """A node of one repeated number."""
     scalar = constant(np.asarray(value, dtype=dtype))
-    return (
-        make("broadcast", (scalar,), axes=tuple(range(len(shape))), sizes=tuple(shape)) if shape else scalar
-    )
+    return make("broadcast", (scalar,), axes=tuple(range(len(shape))), sizes=tuple(shape)) if shape else scalar
 
 
 def lift(value: Node | Scalar, like: Node) -> Node:

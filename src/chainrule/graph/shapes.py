@@ -17,9 +17,12 @@ class Shaped(Protocol):
     """Anything with a shape and a dtype."""
 
     @property
-    def shape(self) -> Shape: ...
+    def shape(self) -> Shape:
+        """The size along each axis."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The dtype of the elements."""
 
 
 ShapeRule = Callable[..., Result]
@@ -77,9 +80,7 @@ def _elementwise(op: str, allowed: tuple[str, ...], out: str | None = None) -> S
         for other in inputs[1:]:
             same_shape(op, first, other)
             if other.dtype != first.dtype:
-                raise DtypeError(
-                    f"{op}: {_text(first)} and {_text(other)} differ in dtype; use graph.cast on one"
-                )
+                raise DtypeError(f"{op}: {_text(first)} and {_text(other)} differ in dtype; use graph.cast on one")
         _dtype_in(op, first, allowed)
         return first.shape, out or first.dtype
 
@@ -144,7 +145,7 @@ def _contract(inputs: tuple[Shaped, ...], *, a_axes: Shape, b_axes: Shape, out_a
             known = sizes.setdefault(letter, size)
             _check(
                 known == size,
-                f"contract: {_text(a)} and {_text(b)} meet on an axis that is {known} in the one and {size} in the other",
+                f"contract: {_text(a)} and {_text(b)} meet on an axis of {known} in one and {size} in the other",
             )
     for letter in {*a_axes, *b_axes, *out_axes}:
         count = [axes.count(letter) for axes in (a_axes, b_axes, out_axes)]
@@ -180,9 +181,7 @@ def _broadcast(inputs: tuple[Shaped, ...], *, axes: Shape, sizes: Shape) -> Resu
     rank = len(x.shape) + len(axes)
     _check(len(axes) == len(sizes), f"broadcast: {len(axes)} axes and {len(sizes)} sizes")
     _check(tuple(sorted(set(axes))) == axes, f"broadcast: axes {list(axes)} are not increasing")
-    _check(
-        all(0 <= a < rank for a in axes), f"broadcast: axes {list(axes)} of {_text(x)} give {rank} axes only"
-    )
+    _check(all(0 <= a < rank for a in axes), f"broadcast: axes {list(axes)} of {_text(x)} give {rank} axes only")
     new = dict(zip(axes, sizes, strict=True))
     old = iter(x.shape)
     return tuple(new[a] if a in new else next(old) for a in range(rank)), x.dtype
@@ -216,9 +215,7 @@ def _concatenate(inputs: tuple[Shaped, ...], *, axis: int) -> Result:
     _axes("concatenate", first, (axis,))
     for other in inputs[1:]:
         fits = other.dtype == first.dtype and len(other.shape) == len(first.shape)
-        fits = fits and all(
-            m == n for a, (m, n) in enumerate(zip(first.shape, other.shape, strict=True)) if a != axis
-        )
+        fits = fits and all(m == n for a, (m, n) in enumerate(zip(first.shape, other.shape, strict=True)) if a != axis)
         _check(fits, f"concatenate: {_text(first)} and {_text(other)} differ beside axis {axis}")
     total = sum(x.shape[axis] for x in inputs)
     return (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
@@ -229,20 +226,15 @@ def window_count(length: int, size: int, stride: int, dilation: int) -> int:
     return (length - dilation * (size - 1) - 1) // stride + 1
 
 
-def _window_attributes(
-    op: str, x: Shaped, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape
-) -> None:
+def _window_attributes(op: str, x: Shaped, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> None:
     _axes(op, x, axes)
     _check(
-        len(axes) == len(sizes) == len(strides) == len(dilations)
-        and min((*sizes, *strides, *dilations, 1)) >= 1,
+        len(axes) == len(sizes) == len(strides) == len(dilations) and min((*sizes, *strides, *dilations, 1)) >= 1,
         f"{op}: axes {list(axes)} want as many sizes, strides and dilations, each 1 or more",
     )
 
 
-def _window(
-    inputs: tuple[Shaped, ...], *, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape
-) -> Result:
+def _window(inputs: tuple[Shaped, ...], *, axes: Shape, sizes: Shape, strides: Shape, dilations: Shape) -> Result:
     (x,) = inputs
     _window_attributes("window", x, axes, sizes, strides, dilations)
     shape = list(x.shape)
@@ -269,7 +261,7 @@ def _fold(
     for axis, size, stride, dilation, length in zip(axes, sizes, strides, dilations, lengths, strict=True):
         _check(
             axis < rank and window_count(length, size, stride, dilation) == shape[axis],
-            f"fold: {length} elements do not give {shape[axis]} windows of {size}, stride {stride}, dilation {dilation}",
+            f"fold: {length} elements do not give {shape[axis]} windows of {size} by {stride}, dilation {dilation}",
         )
         shape[axis] = length
     return tuple(shape), x.dtype
@@ -292,9 +284,7 @@ def _scatter_add(inputs: tuple[Shaped, ...], *, axis: int, batch: int, length: i
     _dtype_in("scatter_add", u, FLOATS)
     taken = len(i.shape) - batch
     _check(
-        0 <= batch <= axis
-        and u.shape[:batch] == i.shape[:batch]
-        and u.shape[axis : axis + taken] == i.shape[batch:],
+        0 <= batch <= axis and u.shape[:batch] == i.shape[:batch] and u.shape[axis : axis + taken] == i.shape[batch:],
         f"scatter_add: {_text(u)} does not hold the axes of the index {_text(i)} at axis {axis} (batch {batch})",
     )
     return (*u.shape[:axis], length, *u.shape[axis + taken :]), u.dtype

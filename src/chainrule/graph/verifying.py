@@ -66,7 +66,5 @@ def _verify_body(scan: Node, taken: set[Node], where: str) -> None:
             outer = scan.inputs[index]
             shape = outer.shape[1:] if n_carry <= index < n_carry + n_xs else outer.shape
             if (node.shape, node.dtype) != (shape, outer.dtype):
-                raise GraphError(
-                    f"{where}: param {index} is {node!r}, and the scan gives {outer.dtype}{list(shape)}"
-                )
+                raise GraphError(f"{where}: param {index} is {node!r}, and the scan gives {outer.dtype}{list(shape)}")
     _verify(outputs, f"{where}, body of a scan")

@@ -51,21 +51,24 @@ class ReferenceProgram:
         results = self._plan.run(given)
         return {name: np.array(array) for name, array in zip(self.graph.outputs, results, strict=True)}
 
-    def repeat(self, state: Arrays, fixed: Arrays, each: Arrays) -> tuple[dict[str, Array], dict[str, Array]]:
+    def repeat(
+        self, state: Arrays, fixed: Arrays, each: Arrays, until: str = ""
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Run once for each slice of ``each``; see `chainrule.engines.protocol.Program`."""
-        count = len(next(iter(each.values())))
         now = dict(state)
         rows: dict[str, list[Array]] = {name: [] for name in self.graph.outputs if name not in state}
-        for index in range(count):
+        for index in range(len(next(iter(each.values())))):
             arrays = {**fixed, **now, **{name: array[index] for name, array in each.items()}}
             outputs = self.run(arrays) if index == 0 else self._run(arrays)
             now = {name: outputs.get(name, array) for name, array in now.items()}
             for name, row in rows.items():
                 row.append(outputs[name])
+            if until and not outputs[until]:
+                break
         return now, {name: np.stack(row) for name, row in rows.items()}
 
     def trace(self, arrays: Arrays) -> Iterator[tuple[Node, Array]]:
-        """Every node with its value, in the order of evaluation: nothing is hidden. Scans give no value of their own."""
+        """Every node with its value, in the order of evaluation; a scan gives no value of its own."""
         check_arrays(self.graph, arrays)
         given = {node: np.asarray(arrays[name]) for name, node in self._inputs.items()}
         values: dict[Node, Any] = {}
@@ -97,10 +100,7 @@ class _Plan:
         for node in order:
             if node.op == "stack":
                 taken[node.inputs[0]][node.attributes["node"]] = None
-        bodies = {
-            scan: (_Plan.of((*scan.attributes["next"], *nodes)), tuple(nodes))
-            for scan, nodes in taken.items()
-        }
+        bodies = {scan: (_Plan.of((*scan.attributes["next"], *nodes)), tuple(nodes)) for scan, nodes in taken.items()}
         return _Plan(outputs, order, dropped, bodies)
 
     def run(self, given: Mapping[Any, Array]) -> list[Array]:

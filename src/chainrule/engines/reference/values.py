@@ -13,18 +13,18 @@ from chainrule.graph import Node
 from chainrule.keys import path_word, philox
 
 Array = NDArray[Any]
-Value = Callable[..., Array]
+Value = Callable[..., Any]
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-def _sigmoid(node: Node, x: Array) -> Array:
+def _sigmoid(node: Node, x: Array) -> Any:
     # e^-|x| never overflows, so both tails keep all their digits.
     tail = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, tail) / (1 + tail)
 
 
-def _rem(node: Node, a: Array, b: Array) -> Array:
+def _rem(node: Node, a: Array, b: Array) -> Any:
     return np.fmod(a, b)
 
 
@@ -32,11 +32,11 @@ def _cast(node: Node, x: Array) -> Array:
     return x.astype(node.dtype)
 
 
-def _max(node: Node, x: Array) -> Array:
+def _max(node: Node, x: Array) -> Any:
     return np.max(x, axis=node.attributes["axes"])
 
 
-def _argmax(node: Node, x: Array) -> Array:
+def _argmax(node: Node, x: Array) -> Any:
     axes = node.attributes["axes"]
     kept = [axis for axis in range(x.ndim) if axis not in axes]
     flat = np.transpose(x, [*kept, *axes]).reshape([*node.shape, -1])
@@ -44,7 +44,7 @@ def _argmax(node: Node, x: Array) -> Array:
 
 
 def _contract(node: Node, a: Array, b: Array) -> Array:
-    """Every contraction is a batched matrix product: letters of a, b and out; of a and out; of b and out; of a and b."""
+    """Each contraction is a batched matrix product: a letter stands in a, b and out, or in two of the three."""
     p, q, out = (node.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
     batch = [k for k in out if k in p and k in q]
     rows = [k for k in out if k not in q]
@@ -74,9 +74,7 @@ def _slice(node: Node, x: Array) -> Array:
 def _pad(node: Node, x: Array) -> Array:
     out = np.full(node.shape, node.attributes["value"], dtype=node.dtype)
     low, interior = node.attributes["low"], node.attributes["interior"]
-    out[
-        tuple(slice(lo, lo + n * (k + 1), k + 1) for lo, n, k in zip(low, x.shape, interior, strict=True))
-    ] = x
+    out[tuple(slice(lo, lo + n * (k + 1), k + 1) for lo, n, k in zip(low, x.shape, interior, strict=True))] = x
     return out
 
 

@@ -1,0 +1,164 @@
+"""A run to a folder and back: what `chainrule.run` keeps there, and how it is read again."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import Preparation
+from chainrule.engines.protocol import Engine
+from chainrule.errors import RunFileError
+from chainrule.formats import folder as files
+from chainrule.formats.configuration import from_plain, to_plain
+from chainrule.layers.scope import PARAMETERS, STATE
+from chainrule.training import DataSpec, History, Step
+
+Array = NDArray[Any]
+
+
+class Savable(Protocol):
+    """What a run is, as far as it can be kept."""
+
+    step: Step
+    engine: Engine
+    model: Any
+    loss: Any
+    optimizer: Any
+    preparation: Preparation
+    classes: tuple[str, ...] | None
+    spec: DataSpec | None
+    history: History
+    arrays: dict[str, Array]
+    numbers: dict[str, float]
+    name: str
+    batch_size: int
+    dtype: str
+    seed: int
+    shuffle: bool
+    epoch: int
+    offset: int
+    stopped: str
+
+    def remembered(self) -> dict[str, Any]:
+        """What the callbacks keep."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a folder says of a run."""
+
+    model: Any
+    loss: Any
+    optimizer: Any
+    preparation: Preparation
+    classes: tuple[str, ...] | None
+    spec: DataSpec | None
+    settings: Mapping[str, Any]
+    arrays: dict[str, Array]
+    numbers: dict[str, float]
+    callbacks: Mapping[str, Any]
+    history: History
+    epoch: int
+    offset: int
+
+
+def save_run(run: Savable, folder: Path) -> Path:
+    """Write run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl; the checkpoint last."""
+    files.make_folder(folder)
+    settings = {
+        name: getattr(run, name) for name in ("name", "batch_size", "dtype", "seed", "shuffle", "epoch", "stopped")
+    }
+    tables: dict[str, Any] = {
+        "format": files.FORMAT,
+        "run": {**settings, "step": run.step.name, "engine": run.engine.name},
+    }
+    tables["made_with"] = versions()
+    if run.classes is not None:
+        tables["classes"] = list(run.classes)
+    if run.spec is not None:
+        arrays = {name: {"shape": list(shape), "dtype": kind} for name, (shape, kind) in run.spec.arrays.items()}
+        preparing = {name: list(shape) for name, shape in run.spec.preparing.items()}
+        tables["data"] = {"samples": run.spec.samples, "arrays": arrays, "preparing": preparing}
+    for name in ("model", "loss", "optimizer"):
+        if getattr(run, name) is not None:
+            tables[name] = to_plain(getattr(run, name))
+    tables["preparation"] = run.preparation.to_dict()
+    lines = [{"kind": "step", **record} for record in run.history.step_records()]
+    lines += [{"kind": "epoch", **record} for record in run.history.epochs]
+    position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": run.remembered()}
+    shared = {name: array for name, array in run.arrays.items() if name.startswith((f"{PARAMETERS}/", f"{STATE}/"))}
+    files.write_configuration(folder, tables)
+    files.write_metrics(folder, lines)
+    files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})
+    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": json.dumps(position)})
+    return folder
+
+
+def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
+    """Read what `save_run` wrote; `RunFileError` names the file and the entry that is wrong."""
+    tables = files.read_configuration(folder)
+    arrays, metadata = files.read_arrays(folder / files.CHECKPOINT)
+    try:
+        position = json.loads(metadata["position"])
+        epoch, offset = int(position["epoch"]), int(position["offset"])
+        numbers = {str(name): float(value) for name, value in position["numbers"].items()}
+        parts = {
+            name: from_plain(tables[name], custom, name) if name in tables else None
+            for name in ("model", "loss", "optimizer")
+        }
+        spec = _spec(tables["data"], tables.get("classes")) if "data" in tables else None
+        return Loaded(
+            **parts,
+            preparation=Preparation.from_dict(tables["preparation"]),
+            classes=tuple(map(str, tables["classes"])) if "classes" in tables else None,
+            spec=spec,
+            settings=tables["run"],
+            arrays=arrays,
+            numbers=numbers,
+            callbacks=position["callbacks"],
+            history=_history(files.read_metrics(folder), int(arrays["step"])),
+            epoch=epoch,
+            offset=offset,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunFileError(f"{folder} is damaged: {type(error).__name__} {error}") from error
+
+
+def _spec(table: Mapping[str, Any], classes: Any) -> DataSpec:
+    arrays = {name: (tuple(map(int, entry["shape"])), str(entry["dtype"])) for name, entry in table["arrays"].items()}
+    preparing = {name: tuple(map(int, shape)) for name, shape in table["preparing"].items()}
+    return DataSpec(int(table["samples"]), arrays, preparing, tuple(map(str, classes)) if classes is not None else None)
+
+
+def _history(lines: list[dict[str, Any]], last_step: int) -> History:
+    history = History()
+    for line in lines:
+        kind = line.pop("kind", "step")
+        if kind == "epoch":
+            history.epochs.append(line)
+        elif line.get("step", 0) <= last_step:
+            history.add_step(line)
+    return history
+
+
+def versions() -> dict[str, str]:
+    """The versions that made a run: told when another machine goes on with it."""
+    from importlib import metadata
+
+    try:
+        own = metadata.version("chainrule")
+    except metadata.PackageNotFoundError:
+        own = "not installed"
+    return {
+        "chainrule": own,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }

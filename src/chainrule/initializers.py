@@ -1,0 +1,146 @@
+"""Initial weights: functions from a key and a shape to a float64 array; the caller applies the graph's dtype."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import ConfigurationError
+from chainrule.keys import Key
+
+Array = NDArray[Any]
+
+
+class Initializer(Protocol):
+    """What gives a parameter its first value."""
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """An array of this shape, made from this key alone."""
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The number of inputs and of outputs of one unit: the last axis counts units, the last but one their inputs.
+
+    >>> fans((3, 3, 16, 32))
+    (144, 288)
+    """
+    if len(shape) < 2:
+        return (math.prod(shape), math.prod(shape))
+    taps = math.prod(shape[:-2])
+    return shape[-2] * taps, shape[-1] * taps
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Every weight the same. Units that start alike stay alike: good for biases, and for showing just that.
+
+    >>> Constant(0.5)(Key(0), (2,))
+    array([0.5, 0.5])
+    """
+
+    value: float = 0.0
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """The value, everywhere."""
+        return np.full(shape, self.value, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Weights spread evenly over [-limit, limit).
+
+    >>> bool(abs(Uniform(0.1)(Key(0), (100,))).max() <= 0.1)
+    True
+    """
+
+    limit: float = 0.05
+
+    def __post_init__(self) -> None:
+        _positive("Uniform", "limit", self.limit)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Numbers of this distribution."""
+        return key.uniform(shape, -self.limit, self.limit)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Weights of a normal distribution with mean 0 and the deviation given.
+
+    >>> round(float(Normal(2.0)(Key(0), (10000,)).std()), 1)
+    2.0
+    """
+
+    deviation: float = 0.05
+
+    def __post_init__(self) -> None:
+        _positive("Normal", "deviation", self.deviation)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Numbers of this distribution."""
+        return key.normal(shape, self.deviation)
+
+
+@dataclass(frozen=True)
+class Glorot:
+    """Weights of variance 2 / (n_in + n_out): signals keep their size through tanh-like layers, both ways.
+
+    ``distribution`` is "uniform" (limit √(6 / (n_in + n_out))) or "normal".
+
+    >>> Glorot()(Key(0), (4, 2)).shape
+    (4, 2)
+
+    Reference: X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward networks", 2010.
+    """
+
+    distribution: str = "uniform"
+
+    def __post_init__(self) -> None:
+        _distribution("Glorot", self.distribution)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Numbers of the variance that both fans ask for."""
+        return _of_variance(key, shape, 2.0 / max(sum(fans(shape)), 1), self.distribution)
+
+
+@dataclass(frozen=True)
+class He:
+    """Weights of variance 2 / n_in: signals keep their size through layers of ReLU.
+
+    ``distribution`` is "normal" or "uniform" (limit √(6 / n_in)).
+
+    >>> He()(Key(0), (4, 2)).shape
+    (4, 2)
+
+    Reference: K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", 2015.
+    """
+
+    distribution: str = "normal"
+
+    def __post_init__(self) -> None:
+        _distribution("He", self.distribution)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Numbers of the variance that the inputs ask for."""
+        return _of_variance(key, shape, 2.0 / max(fans(shape)[0], 1), self.distribution)
+
+
+def _of_variance(key: Key, shape: tuple[int, ...], variance: float, distribution: str) -> Array:
+    if distribution == "normal":
+        return key.normal(shape, math.sqrt(variance))
+    limit = math.sqrt(3.0 * variance)
+    return key.uniform(shape, -limit, limit)
+
+
+def _distribution(who: str, distribution: str) -> None:
+    if distribution not in ("uniform", "normal"):
+        raise ConfigurationError(f"{who}: distribution is 'uniform' or 'normal', not {distribution!r}")
+
+
+def _positive(who: str, name: str, value: float) -> None:
+    if not value > 0 or not math.isfinite(value):
+        raise ConfigurationError(f"{who}: {name} is a positive number, not {value!r}")

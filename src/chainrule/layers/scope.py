@@ -1,0 +1,159 @@
+"""The scope in which a layer is applied: it hands out parameters, state and random numbers by path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chainrule import graph
+from chainrule.errors import ConfigurationError, GraphError
+from chainrule.graph import Node, Shape, origins
+from chainrule.initializers import Initializer
+
+PARAMETERS, STATE = "parameters", "state"
+
+
+class Applicable(Protocol):
+    """A layer: configuration, and how it is applied to nodes. A plain function of nodes is one as well."""
+
+    def apply(self, scope: Scope, *inputs: Node) -> Node:
+        """The output for these inputs."""
+
+
+AnyLayer = Applicable | Callable[..., Node]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """An array that lives beside the graph: its path, shape, dtype and first value."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    initializer: Initializer
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One line of a model's summary: a layer, where it stands, and what came and went."""
+
+    path: str
+    layer: Any
+    inputs: tuple[Shape, ...]
+    output: Shape
+    depth: int
+
+
+@dataclass
+class Record:
+    """What one building of a graph has declared so far, shared by all scopes of it."""
+
+    dtype: str
+    seed: Node | None = None
+    declared: dict[str, Declaration] = field(default_factory=dict)
+    #: The node that stands for an array now: its input at first, its new value once it has been updated.
+    values: dict[str, Node] = field(default_factory=dict)
+    paths: dict[int, str] = field(default_factory=dict)
+    applied: list[Applied] = field(default_factory=list)
+    kept: list[object] = field(default_factory=list)
+
+    def declare(self, name: str, shape: Shape, dtype: str, initializer: Initializer) -> Node:
+        """The node of the array of this name; the same node, or its update, if it was declared before."""
+        known = self.declared.get(name)
+        if known is not None and (known.shape, known.dtype) != (shape, dtype):
+            raise ConfigurationError(
+                f"{name} is {known.dtype}{list(known.shape)}, and is asked for as {dtype}{list(shape)}: "
+                "a layer that is used twice must see inputs of one size"
+            )
+        if known is None:
+            self.declared[name] = Declaration(name, shape, dtype, initializer)
+            self.values[name] = graph.input(name, shape, dtype)
+        return self.values[name]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a layer sees while it is applied.
+
+    ``path`` is the layer's place ("0", "1.query"); ``training`` is chosen when the graph is built, so that there is no
+    flag to forget; ``dtype`` is the dtype of parameters.
+    """
+
+    record: Record
+    path: str = ""
+    training: bool = True
+    depth: int = 0
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of parameters and activations."""
+        return self.record.dtype
+
+    def parameter(self, name: str, shape: Sequence[int], initializer: Initializer) -> Node:
+        """An array that is learned; its path is the layer's, then ``name``."""
+        return self.record.declare(f"{PARAMETERS}/{self._below(name)}", tuple(shape), self.dtype, initializer)
+
+    def state(self, name: str, shape: Sequence[int], initializer: Initializer) -> Node:
+        """An array that is kept from step to step without being learned, such as a running mean."""
+        return self.record.declare(f"{STATE}/{self._below(name)}", tuple(shape), self.dtype, initializer)
+
+    def update(self, name: str, value: Node) -> None:
+        """The new value of a state; in prediction nothing is updated."""
+        full = f"{STATE}/{self._below(name)}"
+        if full not in self.record.declared:
+            raise ConfigurationError(f"{self.path}: the state {name!r} is updated before it is declared")
+        if self.training:
+            self.record.values[full] = graph.stop_gradient(value)
+
+    def bits(self, name: str, shape: Sequence[int]) -> Node:
+        """Random uint32 words for this step, by the key (seed, step, path, name)."""
+        if self.record.seed is None:
+            raise ConfigurationError(f"layer {self.path}: random numbers are asked for in a graph that has no seed")
+        size = graph.full(tuple(shape), 0, "uint32").size
+        counter = graph.reshape(graph.iota(size, "uint32"), tuple(shape))
+        return graph.random_bits(graph.broadcast_to(self.record.seed, tuple(shape)), counter, self._below(name))
+
+    def uniform(self, name: str, shape: Sequence[int]) -> Node:
+        """Random numbers spread evenly over [0, 1), in steps of 2⁻²⁴."""
+        return graph.cast(graph.shift_right(self.bits(name, shape), 8), self.dtype) * 2.0**-24
+
+    def normal(self, name: str, shape: Sequence[int]) -> Node:
+        """Random numbers of the standard normal distribution, by Box and Muller's transform."""
+        radius = graph.power(-2.0 * graph.log1p(-self.uniform(f"{name}/radius", shape)) + 1e-12, 0.5)
+        return radius * graph.cos(6.283185307179586 * self.uniform(f"{name}/angle", shape))
+
+    def apply(self, layer: AnyLayer, *inputs: Node, name: str | int) -> Node:
+        """Apply a layer below this one. The same layer object has the same parameters wherever it is applied."""
+        record = self.record
+        path = record.paths.setdefault(id(layer), self._below(str(name)))
+        record.kept.append(layer)  # an object that is gone would let its id be taken by another
+        inner = Scope(record, path, self.training, self.depth + 1)
+        place = len(record.applied)
+        with origins.scope(path, absolute=True):
+            try:
+                output = layer.apply(inner, *inputs) if hasattr(layer, "apply") else layer(*inputs)
+            except GraphError as error:
+                if getattr(error, "located", False):
+                    raise
+                located = type(error)(
+                    f"layer {path or 'of the model'} ({_title(layer)}), given {_shapes(inputs)}: {error}"
+                )
+                located.located = True  # type: ignore[attr-defined]
+                raise located from error
+        if not isinstance(output, Node):
+            raise ConfigurationError(f"layer {path} ({_title(layer)}) gave {type(output).__name__}, not a node")
+        shapes = tuple(x.shape for x in inputs)
+        record.applied.insert(place, Applied(path, layer, shapes, output.shape, self.depth))
+        return output
+
+    def _below(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path and name else self.path or name
+
+
+def _title(layer: AnyLayer) -> str:
+    return getattr(layer, "__name__", None) or repr(layer)
+
+
+def _shapes(inputs: Sequence[Node]) -> str:
+    return " and ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)

@@ -1,0 +1,182 @@
+"""Losses: one number a sample, from outputs and targets of exactly fitting shapes; the mean weighs the samples.
+
+Losses that are named after logits take logits, the output of a linear last layer: a softmax before them is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule import graph
+from chainrule.errors import ConfigurationError, DtypeError, ShapeError
+from chainrule.graph import INTEGERS, Node, active_build
+from chainrule.graph.composites import log_softmax, one_hot, softmax, softplus
+
+Nodes = Node
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: ``per_sample(outputs, targets)`` gives (batch,), and calling it gives the weighted mean over the batch.
+
+    L = Σᵢ wᵢ·lᵢ / Σᵢ wᵢ, with lᵢ the loss of sample i and wᵢ its weight (1 if none is given).
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """The loss of each sample, of shape (batch,)."""
+        raise ConfigurationError(f"{type(self).__name__} does not say what the loss of a sample is")
+
+    def probabilities(self, outputs: Node) -> Node:
+        """Outputs as a reader wants them: probabilities for a loss on logits, and otherwise the outputs themselves."""
+        return outputs
+
+    def __call__(self, outputs: Node, targets: Node, weights: Node | None = None) -> Node:
+        """The mean over the batch, weighted if weights of shape (batch,) are given."""
+        return weighted_mean(self.per_sample(outputs, targets), weights)
+
+
+def weighted_mean(values: Node, weights: Node | None = None) -> Node:
+    """Σᵢ wᵢ·vᵢ / Σᵢ wᵢ over the batch."""
+    if weights is None:
+        return graph.sum(values) / float(max(values.size, 1))
+    weights = graph.cast(weights, values.dtype)
+    return graph.sum(values * weights) / graph.sum(weights)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """l = -Σₖ tₖ·log softmax(z)ₖ, from logits z of shape (batch, classes).
+
+    Targets are labels (integers, (batch,)) or probabilities (floats, (batch, classes)).
+
+    Raises `ShapeError` where shapes do not fit, `ConfigurationError` for the output of a softmax or of one unit.
+
+    >>> cross_entropy(graph.input("z", (4, 3)), graph.input("t", (4,), "int32"))
+    <div float32[]>
+
+    Differs from: Keras, whose loss takes probabilities unless from_logits is set.
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, classes) and (batch,) or (batch, classes) -> (batch,)."""
+        _refuse_softmax("cross_entropy", outputs)
+        if outputs.rank < 2:
+            raise ShapeError(f"cross_entropy takes logits (batch, classes), and got {list(outputs.shape)}")
+        classes = outputs.shape[-1]
+        if classes == 1:
+            raise ConfigurationError(
+                "cross_entropy over one unit is always 0, and so is its gradient: "
+                "give the last layer one unit a class, or use binary_cross_entropy"
+            )
+        if targets.dtype in INTEGERS:
+            _labels_fit("cross_entropy", outputs, targets, outputs.shape[:-1])
+            targets = one_hot(targets, classes, outputs.dtype)
+        _same("cross_entropy", outputs, targets)
+        return -graph.sum(targets * log_softmax(outputs), range(1, outputs.rank))
+
+    def probabilities(self, outputs: Node) -> Node:
+        """softmax of the logits."""
+        return softmax(outputs)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """l = -t·log σ(z) - (1 - t)·log(1 - σ(z)), from logits z, summed over the outputs of a sample.
+
+    Targets are floats in [0, 1] of the shape of the logits, or, for one output, labels 0 and 1 of shape (batch,).
+    Computed as softplus(z) - t·z, which never overflows.
+
+    >>> binary_cross_entropy(graph.input("z", (4, 1)), graph.input("t", (4, 1)))
+    <div float32[]>
+
+    Differs from: Keras and PyTorch, which take the mean over the outputs of a sample.
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, outputs) twice -> (batch,)."""
+        _refuse_softmax("binary_cross_entropy", outputs, also="sigmoid")
+        if targets.dtype in INTEGERS:
+            single = outputs.rank == 1 or (outputs.rank == 2 and outputs.shape[1] == 1)
+            if not single:
+                raise ShapeError(
+                    f"binary_cross_entropy takes labels for one output, and the outputs are {list(outputs.shape)}; "
+                    "use cross_entropy for classes, or float targets of the same shape"
+                )
+            _labels_fit("binary_cross_entropy", outputs, targets, outputs.shape[:1])
+            targets = graph.reshape(graph.cast(targets, outputs.dtype), outputs.shape)
+        _same("binary_cross_entropy", outputs, targets)
+        return graph.sum(softplus(outputs) - targets * outputs, range(1, outputs.rank))
+
+    def probabilities(self, outputs: Node) -> Node:
+        """σ of the logits."""
+        return graph.sigmoid(outputs)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """l = (1/n)·Σₖ (yₖ - tₖ)², over the n outputs of a sample; labels stand for rows that are 0 and 1.
+
+    >>> mean_squared_error(graph.input("y", (4, 2)), graph.input("t", (4, 2)))
+    <div float32[]>
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, …) twice -> (batch,)."""
+        count = outputs.size // max(outputs.shape[0], 1) if outputs.rank else 1
+        return graph.sum(_error("mean_squared_error", outputs, targets) ** 2, range(1, outputs.rank)) / float(count)
+
+
+@dataclass(frozen=True)
+class HalfSquaredError(Loss):
+    """l = ½·Σₖ (yₖ - tₖ)²: the textbook's form, whose derivative is the error y - t itself.
+
+    >>> half_squared_error(graph.input("y", (4, 2)), graph.input("t", (4, 2)))
+    <div float32[]>
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, …) twice -> (batch,)."""
+        return graph.sum(_error("half_squared_error", outputs, targets) ** 2, range(1, outputs.rank)) * 0.5
+
+
+cross_entropy = CrossEntropy()
+binary_cross_entropy = BinaryCrossEntropy()
+mean_squared_error = MeanSquaredError()
+half_squared_error = HalfSquaredError()
+
+
+def _error(name: str, outputs: Node, targets: Node) -> Node:
+    if targets.dtype in INTEGERS and outputs.rank == 2 and targets.rank == 1 and outputs.shape[1] > 1:
+        _labels_fit(name, outputs, targets, outputs.shape[:1])
+        targets = one_hot(targets, outputs.shape[1], outputs.dtype)
+    _same(name, outputs, targets)
+    return outputs - targets
+
+
+def _same(name: str, outputs: Node, targets: Node) -> None:
+    if outputs.shape != targets.shape:
+        raise ShapeError(
+            f"{name}: the outputs are {list(outputs.shape)} and the targets {list(targets.shape)}; "
+            "they must be the same, since nothing is stretched silently: reshape the targets, or change the last layer"
+        )
+    if outputs.dtype != targets.dtype:
+        raise DtypeError(f"{name}: the outputs are {outputs.dtype} and the targets {targets.dtype}")
+
+
+def _labels_fit(name: str, outputs: Node, labels: Node, shape: tuple[int, ...]) -> None:
+    if labels.shape != shape:
+        raise ShapeError(
+            f"{name}: outputs {list(outputs.shape)} want labels {list(shape)}, and the labels are {list(labels.shape)}"
+        )
+
+
+def _refuse_softmax(name: str, outputs: Node, also: str = "softmax") -> None:
+    build = active_build()
+    region = build.regions.get(outputs) if build is not None else None
+    found = "sigmoid" if outputs.op == "sigmoid" else region.name if region is not None else ""
+    if found in ("softmax", also):
+        where = str(build.origins[outputs]) if build is not None and outputs in build.origins else "the last layer"
+        raise ConfigurationError(
+            f"{name} takes logits, and layer {where} ends in a {found}: it would be applied twice. "
+            f"Leave the {found} out; predict and evaluate apply it by themselves"
+        )

@@ -1,0 +1,117 @@
+"""What an optimizer is made of: small updates, one after another, each a few nodes of the step's graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chainrule import graph
+from chainrule.errors import ConfigurationError
+from chainrule.graph import Node
+from chainrule.initializers import Constant
+from chainrule.layers.scope import Record
+
+Tree = dict[str, Node]
+#: A hyperparameter: a number, or a function from the step (a float node) to a node: a schedule.
+Number = float | Callable[[Node], Node]
+
+OPTIMIZER, NUMBERS = "optimizer", "numbers"
+
+
+class Update(Protocol):
+    """One small update: a direction for each parameter in, a direction out."""
+
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """The new directions, by the paths of the parameters."""
+
+
+@dataclass(frozen=True)
+class UpdateScope:
+    """What an update sees: the step, its memory for each parameter, and its numbers as run-time inputs."""
+
+    record: Record
+    name: str
+    step: Node
+    numbers: dict[str, float]
+
+    def remember(self, what: str, path: str, like: Node, start: float = 0.0) -> Node:
+        """The array that this update keeps for a parameter, of the parameter's shape; first filled with ``start``."""
+        return self.record.declare(self._place(what, path), like.shape, like.dtype, Constant(start))
+
+    def store(self, what: str, path: str, value: Node) -> Node:
+        """Keep a value for the next step, and give it back."""
+        self.record.values[self._place(what, path)] = value
+        return value
+
+    def number(self, name: str, value: Number) -> Node:
+        """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step."""
+        if callable(value):
+            return value(graph.cast(self.step, self.record.dtype))
+        full = f"{NUMBERS}/{self.name}.{name}" if self.name else f"{NUMBERS}/{name}"
+        self.numbers[full] = float(value)
+        return graph.input(full, (), self.record.dtype)
+
+    def count(self) -> Node:
+        """The number of this step, counted from 1, as a float."""
+        return graph.cast(self.step, self.record.dtype) + 1.0
+
+    def _place(self, what: str, path: str) -> str:
+        return f"{OPTIMIZER}/{self.name}.{what}/{path}" if self.name else f"{OPTIMIZER}/{what}/{path}"
+
+
+def times(number: Node, x: Node) -> Node:
+    """A scalar node times an array."""
+    return graph.broadcast_to(number, x.shape) * x
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A composition of small updates; the last direction is added to the parameters.
+
+    θ ← θ + d, with d the direction that the updates make of the gradient, in their order.
+    """
+
+    def updates(self) -> tuple[Update, ...]:
+        """The small updates, in order."""
+        raise ConfigurationError(f"{type(self).__name__} does not say what its updates are")
+
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """The directions to add to the parameters."""
+        for update in self.updates():
+            directions = update.apply(scope, directions, parameters)
+        return directions
+
+
+@dataclass(frozen=True, init=False)
+class Compose(Optimizer):
+    """An optimizer of the updates given, in their order: the way to one of your own."""
+
+    parts: tuple[Update, ...]
+
+    def __init__(self, *parts: Update) -> None:
+        object.__setattr__(self, "parts", parts)
+
+    def updates(self) -> tuple[Update, ...]:
+        """The updates given."""
+        return self.parts
+
+
+@dataclass(frozen=True)
+class Descend:
+    """d ← -η·d: a step down, of length η = ``learning_rate`` times the direction."""
+
+    learning_rate: Number
+
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """-η·d."""
+        rate = scope.number("learning_rate", self.learning_rate)
+        return {path: times(-rate, direction) for path, direction in directions.items()}
+
+
+def check_rate(who: str, name: str, value: Number, low: float, high: float) -> None:
+    """Refuse a number outside [low, high)."""
+    if callable(value):
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value < high:
+        raise ConfigurationError(f"{who}: {name} is a number from {low:g} to below {high:g}, not {value!r}")

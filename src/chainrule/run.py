@@ -1,0 +1,421 @@
+"""The face: fit a model or a step to data, and get a run: evaluate, predict, explain, check, save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from chainrule.data import Dataset, Preparation
+from chainrule.data.batches import epoch_order
+from chainrule.engines.choose import choose
+from chainrule.engines.protocol import Array, Engine
+from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError
+from chainrule.graph import FLOATS, Node, scope
+from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
+from chainrule.losses import Loss, cross_entropy, mean_squared_error
+from chainrule.optimizers import SGD, Optimizer
+from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure, supervised
+from chainrule.training.progress import Progress
+
+if TYPE_CHECKING:
+    from chainrule.explain.check import GradientCheck
+    from chainrule.explain.derivation import Explanation
+
+Data: TypeAlias = Dataset | Mapping[str, Array]
+_CHUNK = 1024
+
+
+class Run(Training):
+    """A model with its data preparation, its parameters and its history, trained or being trained.
+
+    `fit` makes one. ``model``, ``loss`` and ``optimizer`` are None for a step of your own.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        *,
+        engine: Engine,
+        batch_size: int,
+        dtype: str,
+        seed: int,
+        model: AnyLayer | None = None,
+        loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
+        preparation: Preparation | None = None,
+        classes: tuple[str, ...] | None = None,
+        spec: DataSpec | None = None,
+        name: str = "",
+    ) -> None:
+        super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed)
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.preparation = preparation or Preparation()
+        self.classes, self.spec, self.name = classes, spec, name
+        self.shuffle = True
+        self._measures: dict[Any, Any] = {}
+
+    def __repr__(self) -> str:
+        what = f"a {len(self.parameters)}-parameter-array model" if self.parameters else "an empty model"
+        return f"<Run {self.name or self.step.name}: {what}, {self.epoch} epochs, {len(self.history)} steps>"
+
+    # ---- training -------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: Data,
+        *,
+        epochs: int,
+        validation: Data | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | None = None,
+    ) -> Run:
+        """Train on until ``epochs`` epochs are done in all: a run that stands at 10 does 10 more for 20.
+
+        What is done does not depend on how it is cut: 20 epochs, or 10 and 10 more, or a run that was interrupted,
+        saved, loaded and gone on with, end with the same bits. Ctrl-C ends it early and leaves the run usable.
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
+        spec, arrays = self._data(train)
+        if self.spec is not None and _kinds(self.spec) != _kinds(spec):
+            raise DataError(f"the run was trained on arrays {_kinds(self.spec)}, and these are {_kinds(spec)}")
+        self.spec = spec
+        watching = list(callbacks)
+        if progress or (progress is None and _on_terminal()):
+            watching.append(Progress(epochs, spec.samples))
+        validate: Callable[[], dict[str, float]] | None = None
+        if validation is not None:
+            held: Data = validation
+            validate = lambda: self.evaluate(held)  # noqa: E731
+        try:
+            self.loop(spec, arrays, self._order(spec.samples), epochs, watching, validate)
+        except NotFiniteError as error:
+            error.run = self  # type: ignore[attr-defined]
+            raise
+        return self
+
+    def _order(self, samples: int) -> Callable[[int], Array]:
+        return lambda epoch: epoch_order(self.seed, epoch, samples, shuffle=self.shuffle)
+
+    def _data(self, data: Data) -> tuple[DataSpec, dict[str, Array]]:
+        """What the graph has to know of the data, and the arrays it is fed with."""
+        if isinstance(data, Dataset):
+            named = {"inputs": data.inputs, "targets": data.targets, "weights": data.weights}
+            arrays = {name: np.asarray(array) for name, array in named.items() if array is not None}
+            preparing = _preparing(self.preparation, "targets" in arrays and arrays["targets"].dtype.name in FLOATS)
+        elif isinstance(data, Mapping):
+            arrays, preparing = {name: _plain_array(name, array) for name, array in data.items()}, {}
+        else:
+            raise DataError(
+                f"data is a Dataset or a dictionary of arrays, not {type(data).__name__}; see chainrule.data"
+            )
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
+            raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
+        described = {name: (array.shape[1:], array.dtype.name) for name, array in arrays.items()}
+        shapes = {name: array.shape for name, array in preparing.items()}
+        spec = DataSpec(next(iter(lengths.values())), described, shapes, self.classes)
+        return spec, arrays | preparing
+
+    # ---- what was learned -----------------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the parameters, by path ("0.weight")."""
+        prefix = f"{PARAMETERS}/"
+        return {name[len(prefix) :]: array.copy() for name, array in self.arrays.items() if name.startswith(prefix)}
+
+    def set_parameters(self, parameters: Mapping[str, Array]) -> None:
+        """Put values in place of parameters, by path; shapes must fit."""
+        for path, value in parameters.items():
+            old = self.arrays.get(f"{PARAMETERS}/{path}")
+            if old is None:
+                raise ConfigurationError(f"there is no parameter {path!r}; there are {', '.join(self.parameters)}")
+            if np.shape(value) != old.shape:
+                raise ShapeError(
+                    f"parameter {path} is {list(old.shape)}, and the value given is {list(np.shape(value))}"
+                )
+            self.arrays[f"{PARAMETERS}/{path}"] = np.array(value, dtype=old.dtype)
+
+    @property
+    def layers(self) -> tuple[Applied, ...]:
+        """The layers as they were applied, with shapes: what a summary shows."""
+        return self.built(self._known_spec(), 1)[0].applied
+
+    def evaluate(self, data: Data) -> dict[str, float]:
+        """The means over a whole set: the loss, and the accuracy of classes; by sample weights."""
+        if self.step.measure is None:
+            raise ConfigurationError(
+                f"the step {self.step.name} does not say how it is measured; "
+                f"give it a function with @{self.step.name}.evaluation"
+            )
+        if isinstance(data, Dataset) and data.targets is None:
+            raise DataError("to evaluate, the data needs targets")
+        rows = self._measure(self.step.measure, data)
+        weights = data.weights if isinstance(data, Dataset) else None
+        return {name: float(np.average(row.astype(np.float64), weights=weights)) for name, row in rows.items()}
+
+    def outputs(self, inputs: Any) -> Array:
+        """What the last layer gives for some inputs: logits, for a loss on logits."""
+        return self._predict(inputs)["outputs"]
+
+    def probabilities(self, inputs: Any) -> Array:
+        """The probability of each class, (samples, classes); for a regression, the outputs."""
+        return self._predict(inputs)["probabilities"]
+
+    def predict(self, inputs: Any) -> Array:
+        """The classes by name, (samples,); for a regression, the targets in their own units, (samples, outputs)."""
+        found = self._predict(inputs)["probabilities"]
+        if self.classes is None:
+            return np.asarray(self.preparation.target.backward(found))
+        single = found.shape[1] == 1
+        numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(found, axis=1)
+        return np.asarray(self.classes)[numbers]
+
+    def apply(self, model: AnyLayer, *inputs: Any) -> Array:
+        """The output of one model of the step for some arrays, in prediction mode: a decoder, a generator."""
+        arrays = {str(n): _plain_array(f"input {n}", array) for n, array in enumerate(inputs)}
+        if not arrays:
+            raise ConfigurationError("apply wants at least one array")
+
+        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
+            return {"output": state.apply(model, *(batch[name] for name in arrays))}
+
+        output: Array = self._measure(measure, arrays)["output"]
+        return output
+
+    def _predict(self, inputs: Any) -> dict[str, Array]:
+        model, loss = self.model, self.loss
+        if model is None or loss is None:
+            raise ConfigurationError(
+                f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
+            )
+        array = _plain_array("inputs", inputs)
+        wanted = self._known_spec().arrays["inputs"][0]
+        if array.shape[1:] != wanted:
+            raise ShapeError(f"inputs are (samples, {', '.join(map(str, wanted))}), and these are {list(array.shape)}")
+        if len(array) == 0:
+            raise DataError("there are no samples to predict")
+        data = Dataset(array, None, preparation=self.preparation)
+
+        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
+            outputs = state.apply(model, batch.inputs)
+            with scope("predict", absolute=True):
+                return {"outputs": outputs, "probabilities": loss.probabilities(outputs)}
+
+        return self._measure(measure, data, key="predict")
+
+    def _measure(self, function: Callable[..., Any], data: Data, key: Any = None) -> dict[str, Array]:
+        """Numbers a sample, over all of the data: in chunks, so that memory is bounded."""
+        spec, arrays = self._data(data)
+        preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
+        parts: list[dict[str, Array]] = []
+        for start in range(0, spec.samples, _CHUNK):
+            rows = {name: array[start : start + _CHUNK] for name, array in arrays.items() if name in spec.arrays}
+            size = len(next(iter(rows.values())))
+            place = (key or id(function), size, repr(sorted(spec.arrays.items())))
+            if place not in self._measures or (self._measures[place][0] is not function and key is None):
+                built = build_measure(function, spec, size, self.dtype)
+                self._measures[place] = (function, self.engine.compile(built.graph))
+            program = self._measures[place][1]
+            given = {**self.arrays, **preparing, **{f"batch/{name}": row for name, row in rows.items()}}
+            missing = [
+                name for name in program.graph.inputs if name not in given and name.startswith((PARAMETERS, STATE))
+            ]
+            if missing:
+                raise ConfigurationError(
+                    f"this run has learned nothing for {', '.join(missing)}: the model is not part of it"
+                )
+            parts.append(program.run({name: given[name] for name in program.graph.inputs}))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _known_spec(self) -> DataSpec:
+        if self.spec is None:
+            raise ConfigurationError("the run has seen no data yet, so its sizes are not known; call fit first")
+        return self.spec
+
+    # ---- looking inside, and keeping ------------------------------------------------------------------------------
+
+    def summary(self) -> str:
+        """The layers, their shapes and their parameter counts, as text."""
+        from chainrule.explain.summary import summarize
+
+        text: str = summarize(self)
+        return text
+
+    def explain(self, data: Data, sample: int, parameter: str) -> Explanation:
+        """How the gradient of one parameter ("0.weight[3,2]") for one sample came about; see `chainrule.explain`."""
+        from chainrule.explain.derivation import explain
+
+        return explain(self, data, sample, parameter)
+
+    def check(self, data: Data, **settings: Any) -> GradientCheck:
+        """Compare the gradients with differences of the loss; see `chainrule.explain.check`."""
+        from chainrule.explain.check import check_gradients
+
+        return check_gradients(self, data, **settings)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run as a folder of plain files; `load` brings it back, to be used or trained on."""
+        from chainrule.formats.runs import save_run
+
+        return save_run(self, Path(folder))
+
+
+def fit(
+    model: AnyLayer | Step,
+    train: Data,
+    *,
+    validation: Data | None = None,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    seed: int = 0,
+    shuffle: bool = True,
+    dtype: str = "float32",
+    engine: str | Engine | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+) -> Run:
+    """Train a model (or a step of your own) on data, and give the run.
+
+    ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
+    classes get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
+    a learning rate of 0.1 and momentum 0.9. The same seed, machine and version give the same bits. ``progress`` writes
+    a line an epoch (None: on a terminal).
+
+    Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
+    `NotFiniteError`, which names the node, at the first step that is not finite.
+
+    >>> import chainrule as cr
+    >>> train, test = cr.data.load("iris")
+    >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=30)
+    >>> run.evaluate(test)["accuracy"] > 0.9
+    True
+    """
+    run = prepare(
+        model,
+        train,
+        loss=loss,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        seed=seed,
+        shuffle=shuffle,
+        dtype=dtype,
+        engine=engine,
+    )
+    return run.fit(train, epochs=epochs, validation=validation, callbacks=callbacks, progress=progress)
+
+
+def prepare(
+    model: AnyLayer | Step,
+    train: Data,
+    *,
+    loss: Loss | None = None,
+    optimizer: Optimizer | None = None,
+    batch_size: int | None = 32,
+    seed: int = 0,
+    shuffle: bool = True,
+    dtype: str = "float32",
+    engine: str | Engine | None = None,
+) -> Run:
+    """A run with its first weights, before any step: to look at, to check, or to train with `Run.fit`."""
+    if dtype not in FLOATS:
+        raise ConfigurationError(f"dtype is {' or '.join(FLOATS)}, not {dtype!r}")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
+    samples = len(train) if isinstance(train, Dataset) else len(next(iter(train.values()))) if train else 0
+    size = samples if batch_size is None else batch_size
+    if not isinstance(size, int) or size < 1:
+        raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
+    prepared = train.preparation if isinstance(train, Dataset) else Preparation()
+    classes = train.classes if isinstance(train, Dataset) else None
+    common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
+    common |= {"preparation": prepared, "classes": classes, "name": train.name if isinstance(train, Dataset) else ""}
+    if isinstance(model, Step):
+        if loss is not None or optimizer is not None:
+            raise ConfigurationError("a step of your own has its losses and optimizers inside; give fit neither")
+        run = Run(model, **common)
+    else:
+        if not hasattr(model, "apply") and not callable(model):
+            raise ConfigurationError(f"a model is a layer, such as Chain(Dense(64, relu), Dense(10)), not {model!r}")
+        if not isinstance(train, Dataset):
+            raise DataError("a model is fitted to a Dataset; chainrule.data.from_arrays(inputs, targets) makes one")
+        if train.targets is None:
+            raise DataError("to fit a model, the data needs targets; a step of your own can do without")
+        train.check_trainable()
+        loss = loss or (cross_entropy if classes is not None else mean_squared_error)
+        optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
+        run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
+    run.shuffle = shuffle
+    run.spec, _ = run._data(train)
+    run.built(run.spec, min(size, run.spec.samples))
+    return run
+
+
+def load(
+    folder: str | Path, *, custom: Iterable[Any] = (), step: Step | None = None, engine: str | Engine | None = None
+) -> Run:
+    """A run that was saved; classes and functions of your own come as ``custom``, a step of your own as ``step``.
+
+    Nothing in the folder is executed. Raises `RunFileError` for a folder that is missing, damaged or of another kind.
+    """
+    from chainrule.formats.runs import load_run
+
+    path = Path(folder)
+    if not path.is_dir():
+        raise RunFileError(f"there is no folder {path}")
+    found = load_run(path, tuple(custom))
+    settings = found.settings
+    common = {name: settings[name] for name in ("batch_size", "dtype", "seed", "name")}
+    common |= {"preparation": found.preparation, "classes": found.classes, "spec": found.spec}
+    if found.model is not None:
+        parts = {"model": found.model, "loss": found.loss, "optimizer": found.optimizer}
+        run = Run(supervised(**parts), engine=choose(engine), **parts, **common)
+    elif step is None:
+        raise RunFileError(
+            f"{path} was trained by a step of your own, {settings['step']}; give it: load(…, step={settings['step']})"
+        )
+    else:
+        run = Run(step, engine=choose(engine), **common)
+    run.arrays, run.numbers, run.history = found.arrays, found.numbers, found.history
+    run.epoch, run.offset, run.shuffle, run.stopped = (
+        found.epoch,
+        found.offset,
+        bool(settings["shuffle"]),
+        settings["stopped"],
+    )
+    run.restore_callbacks(found.callbacks)
+    return run
+
+
+def _preparing(preparation: Preparation, scaled_targets: bool) -> dict[str, Array]:
+    named = {"shift": preparation.shift, "scale": preparation.scale}
+    if scaled_targets and not preparation.target.changes_nothing:
+        named |= {"target_shift": preparation.target.shift, "target_scale": preparation.target.scale}
+    return {name: np.asarray(value, np.float32) for name, value in named.items()}
+
+
+def _plain_array(name: str, value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} holds {array.dtype}, and a network works on numbers; encode texts first")
+    if array.ndim == 0:
+        raise ShapeError(f"{name} is one number; give an array with one row a sample")
+    if array.dtype.name not in ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool"):
+        array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+    return array
+
+
+def _kinds(spec: DataSpec) -> str:
+    return ", ".join(f"{name} {kind}{list(shape)}" for name, (shape, kind) in spec.arrays.items())
+
+
+def _on_terminal() -> bool:
+    import sys
+
+    return sys.stderr.isatty()

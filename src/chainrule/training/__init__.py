@@ -1,0 +1,26 @@
+"""Training: the step as one graph, the loop that executes it, and what looks on."""
+
+from __future__ import annotations
+
+from chainrule.training.batch import Batch, DataSpec
+from chainrule.training.callbacks import Callback, OnEpoch, StopAtGradient, StopAtLoss, StopWithoutImprovement
+from chainrule.training.history import History
+from chainrule.training.loop import Training
+from chainrule.training.step import (
+    BuiltStep,
+    Descent,
+    Step,
+    StepState,
+    build_gradients,
+    build_measure,
+    build_step,
+    initial_state,
+    step,
+)  # fmt: skip
+from chainrule.training.supervised import supervised
+
+__all__ = [
+    "Batch", "BuiltStep", "Callback", "DataSpec", "Descent", "History", "OnEpoch", "Step", "StepState",
+    "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients", "build_measure",
+    "build_step", "initial_state", "step", "supervised",
+]  # fmt: skip

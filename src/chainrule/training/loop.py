@@ -1,0 +1,185 @@
+"""The loop: the one graph of the step, executed many times. Everything else is a callback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.protocol import Array, Engine, Program
+from chainrule.errors import NotFiniteError
+from chainrule.training.batch import DataSpec
+from chainrule.training.callbacks import Callback
+from chainrule.training.history import History
+from chainrule.training.step import BuiltStep, Step, build_step, initial_state
+
+Measure = Callable[[], dict[str, float]]
+Order = Callable[[int], Array]
+
+#: Calls into the engine return this often, for progress, Ctrl-C and callbacks.
+_SECONDS_PER_CALL = 0.1
+
+
+class Training:
+    """A step, its state, its data and its history: what a loop goes on with, and what a checkpoint holds.
+
+    ``arrays`` is the state: parameters, layer state, optimizer state and the step's number, by name. ``epoch`` and
+    ``offset`` say where in the data the next batch begins, so that a training can be cut anywhere and gone on with.
+    """
+
+    def __init__(self, step: Step, engine: Engine, *, batch_size: int, dtype: str, seed: int) -> None:
+        self.step, self.engine = step, engine
+        self.batch_size, self.dtype, self.seed = batch_size, dtype, seed
+        self.arrays: dict[str, Array] = {}
+        self.numbers: dict[str, float] = {}
+        self.epoch, self.offset = 0, 0
+        self.history = History()
+        self.stopped = ""
+        self._callbacks: Sequence[Callback] = ()
+        self._restored: Mapping[str, Any] = {}
+        self._programs: list[tuple[DataSpec, int, BuiltStep, Program]] = []
+
+    def stop(self, reason: str) -> None:
+        """Ask the loop to end, and say why."""
+        self.stopped = self.stopped or reason
+
+    def remembered(self) -> dict[str, Any]:
+        """What the callbacks keep for a resumed training, by place and name."""
+        now = {f"{place} {type(callback).__name__}": callback.state() for place, callback in enumerate(self._callbacks)}
+        return {**self._restored, **{name: state for name, state in now.items() if state}}
+
+    def restore_callbacks(self, states: Mapping[str, Any]) -> None:
+        """What `remembered` gave: handed to the callbacks of the next loop."""
+        self._restored = dict(states)
+
+    def built(self, spec: DataSpec, size: int) -> tuple[BuiltStep, Program]:
+        """The step's graph for a batch size, compiled when it is first met."""
+        for known, known_size, built, program in self._programs:
+            if known == spec and known_size == size:
+                return built, program
+        built = build_step(self.step, spec, size, self.dtype)
+        program = self.engine.compile(built.graph)
+        self._programs.append((spec, size, built, program))
+        if not self.arrays:
+            self.arrays = initial_state(built, self.seed)
+        self.numbers = {**built.numbers, **self.numbers}
+        return built, program
+
+    def loop(
+        self,
+        spec: DataSpec,
+        data: Mapping[str, Array],
+        order: Order,
+        epochs: int,
+        callbacks: Sequence[Callback] = (),
+        validate: Measure | None = None,
+    ) -> None:
+        """Train until ``epochs`` epochs are done, a callback stops it, or Ctrl-C: all leave the state whole."""
+        self.stopped = ""
+        size = min(self.batch_size, spec.samples)
+        self.built(spec, size)
+        self._callbacks = callbacks
+        for place, callback in enumerate(callbacks):
+            kept = self._restored.get(f"{place} {type(callback).__name__}")
+            if kept is not None:
+                callback.restore(kept)
+            callback.on_start(self)
+        try:
+            while self.epoch < epochs and not self.stopped:
+                self._epoch(spec, data, order(self.epoch), size, callbacks)
+                if self.offset < spec.samples:
+                    break
+                self.epoch, self.offset = self.epoch + 1, 0
+                record = self._record(validate)
+                for callback in callbacks:
+                    callback.on_epoch(self, record)
+        except KeyboardInterrupt:
+            self.stop("interrupted")
+        finally:
+            for callback in callbacks:
+                callback.on_end(self)
+
+    def _epoch(
+        self, spec: DataSpec, data: Mapping[str, Array], order: Array, size: int, callbacks: Sequence[Callback]
+    ) -> None:
+        count = 1
+        while self.offset < spec.samples and not self.stopped:
+            left = spec.samples - self.offset
+            count = min(count, max(left // size, 1))
+            rows = order[self.offset : self.offset + count * size]
+            indices = rows.reshape(count, -1)  # the last batch of an epoch may be smaller
+            start = time.perf_counter()
+            records = self._call(spec, data, indices)
+            seconds = time.perf_counter() - start
+            for record in records:
+                self.history.add_step({**record, "seconds": seconds / len(records)})
+            for callback in callbacks:
+                callback.on_steps(self, records)
+            self._check_finite(spec, data, indices, records)
+            count = max(1, round(count * min(_SECONDS_PER_CALL / max(seconds, 1e-9), 8.0)))
+
+    def _call(self, spec: DataSpec, data: Mapping[str, Array], indices: Array) -> list[dict[str, Any]]:
+        _, program = self.built(spec, indices.shape[1])
+        dtype = np.dtype(self.dtype)
+        fixed: dict[str, Array] = {f"data/{name}": array for name, array in data.items()}
+        fixed |= {name: np.asarray(value, dtype) for name, value in self.numbers.items()}
+        fixed["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
+        arrays, logs = program.repeat(self.arrays, fixed, {"batch/indices": indices}, until="finite")
+        first, size = int(self.arrays["step"]), indices.shape[1]
+        done = len(logs["finite"])
+        self.arrays = arrays
+        self.offset += done * size
+        rate = {
+            name.rpartition("/")[2]: value for name, value in self.numbers.items() if name.endswith("learning_rate")
+        }
+        return [
+            {"step": first + row + 1, "epoch": self.epoch + 1, "samples": size}
+            | {name: column[row].item() for name, column in logs.items() if name != "finite"}
+            | rate
+            for row in range(done)
+        ]
+
+    def _check_finite(
+        self, spec: DataSpec, data: Mapping[str, Array], indices: Array, records: list[dict[str, Any]]
+    ) -> None:
+        if int(self.arrays["step"]) == records[-1]["step"]:
+            return
+        built, _ = self.built(spec, indices.shape[1])
+        self.stopped = "not finite"
+        raise NotFiniteError(self._explain_not_finite(built, data, indices[len(records) - 1], records[-1]))
+
+    def _explain_not_finite(
+        self, built: BuiltStep, data: Mapping[str, Array], rows: Array, record: dict[str, Any]
+    ) -> str:
+        """Replay the step on the reference engine, and name the first node that is not finite."""
+        from chainrule.engines.choose import choose
+
+        arrays = {**self.arrays, **{f"data/{name}": array for name, array in data.items()}, "batch/indices": rows}
+        arrays |= {name: np.asarray(value, self.dtype) for name, value in self.numbers.items()}
+        arrays["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
+        where = "which it is not on the reference engine"
+        for node, value in choose("reference").compile(built.graph).trace(arrays):  # type: ignore[attr-defined]
+            if node.op != "constant" and value.dtype.kind == "f" and not np.isfinite(value).all():
+                origin = built.graph.origins.get(node)
+                kind = "NaN" if np.isnan(value).any() else "infinite"
+                where = f"first {kind} in {node.op} of {origin or 'the graph'}, {node.dtype}{list(node.shape)}"
+                break
+        return (
+            f"step {record['step']} is not finite (loss {record.get('loss', float('nan')):g}): {where}. "
+            "The parameters are those before this step. A smaller learning rate, scaled inputs, or gradient clipping "
+            "are the usual remedies"
+        )
+
+    def _record(self, validate: Measure | None) -> dict[str, Any]:
+        steps = self.history.steps
+        rows = steps["epoch"] == self.epoch
+        seconds, samples = float(steps["seconds"][rows].sum()), int(steps["samples"][rows].sum())
+        record: dict[str, Any] = {"epoch": self.epoch, "steps": int(rows.sum()), "samples": samples}
+        record |= self.history.epoch_means(self.epoch)
+        if validate is not None:
+            record |= {f"validation_{name}": value for name, value in validate().items()}
+        record |= {"seconds": seconds, "samples_per_second": samples / max(seconds, 1e-9)}
+        self.history.epochs.append(record)
+        return record

@@ -1,0 +1,268 @@
+"""The training step as one graph: batch, forward pass, loss, backward pass and update, built once.
+
+A step is a function of ``state`` and ``batch`` that says what happens; `step` makes one of a user's own function, and
+`Supervised` is the usual one. There is no other way to train, so whatever holds for the one holds for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chainrule import graph
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.gradients import gradients
+from chainrule.graph import Build, Graph, Node, phase, scope
+from chainrule.graph.composites import is_finite, sqrt
+from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
+from chainrule.optimizers.updates import Optimizer, UpdateScope
+from chainrule.training.batch import Batch, DataSpec
+
+StepFunction = Callable[["StepState", Batch], Mapping[str, Node]]
+
+
+@dataclass(frozen=True)
+class Descent:
+    """One descent of a step: the loss, and its gradient for each parameter (by path), as nodes."""
+
+    name: str
+    loss: Node
+    parameters: Mapping[str, Node]
+    gradients: Mapping[str, Node]
+
+
+class StepState:
+    """What a step function works with: it applies models, draws random numbers, and descends.
+
+    ``state.apply(model, x)`` gives a model's output with the parameters as they are now; ``state.descend(loss, model,
+    optimizer)`` updates them, so that what is applied after it sees the new ones.
+    """
+
+    def __init__(self, record: Record, *, training: bool) -> None:
+        self.training = training
+        self._record = record
+        self._scope = Scope(record, training=training)
+        self.number = graph.input("step", (), "int32")
+        if training:
+            seed = graph.input("seed", (), "uint32")
+            record.seed = graph.random_bits(seed, graph.cast(self.number, "uint32"), "step")
+        self.descents: list[Descent] = []
+        self.numbers: dict[str, float] = {}
+        self._models: dict[str, AnyLayer] = {}
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of parameters and activations."""
+        return self._record.dtype
+
+    def apply(self, model: AnyLayer, *inputs: Node) -> Node:
+        """The output of a model. Several models in one step are told apart by their names: Chain(…, name="encoder")."""
+        name = getattr(model, "name", "") or ""
+        known = self._models.setdefault(name, model)
+        if known is not model:
+            raise ConfigurationError(
+                f"two models of this step are called {name!r}, so their parameters would share paths; "
+                'give each a name of its own: Chain(…, name="encoder")'
+            )
+        return self._scope.apply(model, *inputs, name=name)
+
+    def parameters(self, model: AnyLayer) -> dict[str, Node]:
+        """The parameters of a model that has been applied, by path, as they are now."""
+        name = getattr(model, "name", "") or ""
+        if self._models.get(name) is not model:
+            raise ConfigurationError(
+                f"the model {name!r} has not been applied in this step, so it has no parameters yet"
+            )
+        prefix = f"{PARAMETERS}/{name}." if name else f"{PARAMETERS}/"
+        values = self._record.values
+        return {full[len(PARAMETERS) + 1 :]: node for full, node in values.items() if full.startswith(prefix)}
+
+    def uniform(self, shape: Sequence[int], name: str = "uniform") -> Node:
+        """Random numbers over [0, 1), new in each step; ask under several names for several draws."""
+        return self._scope.uniform(name, shape)
+
+    def normal(self, shape: Sequence[int], name: str = "normal") -> Node:
+        """Random numbers of the standard normal distribution, new in each step."""
+        return self._scope.normal(name, shape)
+
+    def descend(self, loss: Node, models: AnyLayer | Sequence[AnyLayer], optimizer: Optimizer) -> None:
+        """Take one step of the optimizer down the gradient of the loss, in the parameters of these models.
+
+        The new parameters pass `stop_gradient`: a second loss is not differentiated through the first update.
+        """
+        chosen: list[AnyLayer] = [*models] if isinstance(models, list | tuple) else [models]  # type: ignore[list-item]
+        parameters: dict[str, Node] = {}
+        for model in chosen:
+            parameters.update(self.parameters(model))
+        if not parameters:
+            raise ConfigurationError("there is nothing to learn: none of the models has a parameter")
+        if loss.shape:
+            raise ShapeError(
+                f"a descent wants a scalar loss, and this is {loss!r}; use losses.weighted_mean or graph.sum"
+            )
+        slopes = dict(zip(parameters, gradients(loss, list(parameters.values())), strict=True))
+        name = "+".join(getattr(model, "name", "") or "" for model in chosen)
+        self.descents.append(Descent(name, loss, parameters, slopes))
+        with scope("optimizer", absolute=True), phase("update"):
+            inner = UpdateScope(self._record, name, self.number, self.numbers)
+            moves = optimizer.apply(inner, slopes, parameters)
+            if set(moves) != set(parameters):
+                raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
+            for path, parameter in parameters.items():
+                self._record.values[f"{PARAMETERS}/{path}"] = graph.stop_gradient(parameter + moves[path])
+
+
+@dataclass(frozen=True)
+class BuiltStep:
+    """A step as a graph, with what lives beside it."""
+
+    graph: Graph
+    declared: Mapping[str, Declaration]
+    numbers: Mapping[str, float]
+    logs: tuple[str, ...]
+    descents: tuple[Descent, ...]
+    applied: tuple[Applied, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A training step: a function of state and batch, and, where there is one, a function that measures a batch.
+
+    ``measure(state, batch)`` gives numbers a sample, each (batch,), whose means over a whole set are what
+    ``evaluate`` reports.
+    """
+
+    function: StepFunction
+    measure: StepFunction | None = None
+    name: str = field(default="step")
+
+    def evaluation(self, function: StepFunction) -> StepFunction:
+        """A decorator: this function measures a batch."""
+        object.__setattr__(self, "measure", function)
+        return function
+
+
+def step(function: StepFunction) -> Step:
+    """Make a training step of your own function of ``state`` and ``batch``.
+
+    The function applies models (`StepState.apply`), makes losses of nodes, and descends (`StepState.descend`), as
+    often as it likes; it gives a dictionary of scalar nodes to record. It is called when the graph is built, not in
+    each step.
+
+    >>> from chainrule.layers import Chain, Dense
+    >>> from chainrule.losses import mean_squared_error
+    >>> from chainrule.optimizers import SGD
+    >>> model = Chain(Dense(1))
+    >>> @step
+    ... def fit_line(state, batch):
+    ...     loss = mean_squared_error(state.apply(model, batch.inputs), batch.targets)
+    ...     state.descend(loss, model, SGD(0.1))
+    ...     return {"loss": loss}
+    >>> fit_line.name
+    'fit_line'
+    """
+    return Step(function, name=getattr(function, "__name__", "step"))
+
+
+def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float32") -> BuiltStep:
+    """The one graph of a training step for a batch size.
+
+    Inputs: "step", "seed", "batch/indices", "data/…", "numbers/…", and the state: "parameters/…", "state/…",
+    "optimizer/…". Outputs: the new state under the same names, what the function records, "gradient_norm",
+    "learning_rate" and "finite". If a loss or a gradient is not finite, the state stays as it was.
+    """
+    with Build() as build:
+        record = Record(dtype)
+        state = StepState(record, training=True)
+        batch = Batch(spec, batch_size, dtype, select=True)
+        logs = dict(step.function(state, batch) or {})
+        for name, node in logs.items():
+            if not isinstance(node, Node) or node.shape:
+                raise ConfigurationError(f"the step {step.name} records {name!r} as {node!r}; it must be a scalar node")
+        if not state.descents:
+            raise ConfigurationError(
+                f"the step {step.name} never descends, so it would learn nothing; see StepState.descend"
+            )
+        with scope("step", absolute=True), phase("update"):
+            outputs = _finish(record, state, logs)
+    return BuiltStep(
+        Graph.of(outputs, build),
+        record.declared,
+        state.numbers,
+        tuple(logs),
+        tuple(state.descents),
+        tuple(record.applied),
+    )
+
+
+def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str, Node]:
+    squares = [graph.sum(g**2) for descent in state.descents for g in descent.gradients.values()]
+    norm = sqrt(_total(squares))
+    finite = is_finite(norm)
+    for descent in state.descents:
+        finite = graph.logical_and(finite, is_finite(descent.loss))
+    logs["gradient_norm"] = norm
+    logs["finite"] = finite
+    outputs: dict[str, Node] = {}
+    for name, declared in record.declared.items():
+        old = graph.input(name, declared.shape, declared.dtype)
+        if record.values[name] is not old:
+            outputs[name] = graph.select(graph.broadcast_to(finite, old.shape), record.values[name], old)
+    outputs["step"] = state.number + graph.cast(finite, "int32")
+    return {**outputs, **logs}
+
+
+def _total(parts: Sequence[Node]) -> Node:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def build_measure(measure: StepFunction, spec: DataSpec, batch_size: int, dtype: str = "float32") -> BuiltStep:
+    """The graph that measures a batch (given, not selected), in prediction mode: numbers a sample."""
+    with Build() as build:
+        record = Record(dtype)
+        state = StepState(record, training=False)
+        logs = dict(measure(state, Batch(spec, batch_size, dtype, select=False)))
+    return BuiltStep(Graph.of(logs, build), record.declared, {}, tuple(logs), (), tuple(record.applied))
+
+
+def build_gradients(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float64") -> list[tuple[Descent, Graph]]:
+    """For each descent of a step, the graph of its loss and gradients, for a batch that is given.
+
+    Outputs: "loss", and "gradient/PATH" for each parameter. The parameters are inputs even where the step had
+    already updated them: what is checked and explained is the gradient at the values given.
+    """
+    with Build() as build:
+        record = Record(dtype)
+        state = StepState(record, training=True)
+        step.function(state, Batch(spec, batch_size, dtype, select=False))
+        found = []
+        for descent in state.descents:
+            known: dict[Node, Node] = {}
+            for path, node in descent.parameters.items():
+                fresh = graph.input(f"{PARAMETERS}/{path}", node.shape, node.dtype)
+                if fresh is not node:
+                    known[node] = fresh
+            outputs = {"loss": descent.loss} | {f"gradient/{path}": g for path, g in descent.gradients.items()}
+            if known:
+                mapping = graph.map_nodes(outputs.values(), known=known)
+                outputs = {name: mapping.get(node, node) for name, node in outputs.items()}
+            found.append((descent, Graph.of(outputs, build)))
+    return found
+
+
+def initial_state(built: BuiltStep, seed: int) -> dict[str, Any]:
+    """The first value of everything that lives beside the graph, from the seed."""
+    import numpy as np
+
+    from chainrule.keys import Key
+
+    key = Key(seed).child("initial")
+    arrays: dict[str, Any] = {
+        name: np.asarray(declared.initializer(key.child(name), declared.shape), dtype=declared.dtype)
+        for name, declared in built.declared.items()
+    }
+    return {**arrays, "step": np.zeros((), np.int32)}

@@ -1,0 +1,74 @@
+"""The usual step: a model, a loss on its outputs and the targets, an optimizer."""
+
+from __future__ import annotations
+
+from chainrule import graph
+from chainrule.errors import ConfigurationError, GraphError
+from chainrule.graph import INTEGERS, Node
+from chainrule.layers.scope import AnyLayer
+from chainrule.losses import Loss
+from chainrule.metrics import correct
+from chainrule.optimizers.updates import Optimizer
+from chainrule.training.batch import Batch
+from chainrule.training.step import Step, StepFunction, StepState
+
+
+def supervised(model: AnyLayer, loss: Loss, optimizer: Optimizer) -> Step:
+    """A step that fits a model's outputs to targets, and measures the loss, and the accuracy of classes."""
+    return Step(train_function(model, loss, optimizer), measure_function(model, loss), "supervised")
+
+
+def train_function(model: AnyLayer, loss: Loss, optimizer: Optimizer) -> StepFunction:
+    """The step itself, as `supervised` builds it."""
+
+    def train(state: StepState, batch: Batch) -> dict[str, Node]:
+        outputs = state.apply(model, batch.inputs)
+        _check_classes(outputs, batch)
+        value = _loss(loss, outputs, batch)
+        state.descend(value, model, optimizer)
+        logs = {"loss": value}
+        if batch.classes is not None:
+            logs["accuracy"] = graph.sum(_correct(loss, outputs, batch)) / float(batch.size)
+        return logs
+
+    return train
+
+
+def measure_function(model: AnyLayer, loss: Loss) -> StepFunction:
+    """What `supervised` measures."""
+
+    def measure(state: StepState, batch: Batch) -> dict[str, Node]:
+        outputs = state.apply(model, batch.inputs)
+        logs = {"loss": loss.per_sample(outputs, batch.targets)}
+        if batch.classes is not None:
+            logs["accuracy"] = _correct(loss, outputs, batch)
+        return logs
+
+    return measure
+
+
+def _loss(loss: Loss, outputs: Node, batch: Batch) -> Node:
+    with graph.scope("loss", absolute=True):
+        try:
+            return loss(outputs, batch.targets, batch.weights)
+        except GraphError as error:
+            advice = ""
+            if batch.classes is not None and outputs.rank == 2 and outputs.shape[1] != len(batch.classes):
+                advice = f" (the data has {len(batch.classes)} classes, and the last layer {outputs.shape[1]} units)"
+            raise type(error)(f"the loss: {error}{advice}") from error
+
+
+def _correct(loss: Loss, outputs: Node, batch: Batch) -> Node:
+    with graph.scope("accuracy", absolute=True):
+        return correct(loss.probabilities(outputs), batch.targets)
+
+
+def _check_classes(outputs: Node, batch: Batch) -> None:
+    """Refuse a last layer with fewer units than there are classes: some labels could never be learned."""
+    if batch.classes is None or batch["targets"].dtype not in INTEGERS or outputs.rank != 2:
+        return
+    units, classes = outputs.shape[1], len(batch.classes)
+    if units < classes and not (units == 1 and classes == 2):
+        raise ConfigurationError(
+            f"the data has {classes} classes, and the last layer only {units} units; make it Dense({classes})"
+        )
