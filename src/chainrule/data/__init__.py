@@ -1,0 +1,16 @@
+"""The data room: every source hands over its data as a ``Dataset``, with the ``Preparation`` that belongs to it."""
+
+from __future__ import annotations
+
+from chainrule.data.batches import batches, epoch_order
+from chainrule.data.dataset import Dataset, from_arrays
+from chainrule.data.frames import from_frame
+from chainrule.data.loading import load, names
+from chainrule.data.preparation import Column, Preparation
+from chainrule.data.scaling import Scaling
+from chainrule.data.tables import read_csv, read_prepared
+
+__all__ = [
+    "Column", "Dataset", "Preparation", "Scaling", "batches", "epoch_order", "from_arrays", "from_frame", "load",
+    "names", "read_csv", "read_prepared",
+]  # fmt: skip

@@ -1,0 +1,122 @@
+"""One door to all data: a name or a file in, a training and a test part out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from chainrule.data.dataset import Dataset
+from chainrule.errors import ConfigurationError, DataError
+
+_NAMES = ("digits", "iris", "xor", "mnist", "fashion-mnist")
+_WITH_IMAGES = ("digits", "mnist", "fashion-mnist")
+_TABLES = (".csv", ".tsv")
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def names() -> tuple[str, ...]:
+    """The names that ``load`` knows.
+
+    >>> names()
+    ('digits', 'iris', 'xor', 'mnist', 'fashion-mnist')
+    """
+    return _NAMES
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    target: str | None = None,
+    images: bool = False,
+    seed: int = 0,
+    ignore: Sequence[str] = (),
+    task: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Dataset, Dataset]:
+    """Data by name, or from a .csv, .tsv or .npz file, as a training and a test part.
+
+    digits, mnist and fashion-mnist come in a fixed split, iris and files are split by ``seed``; xor is four
+    samples, twice. Samples are flat; ``images=True`` keeps digits and the like as (height, width, 1).
+    ``target`` names the column of a table to predict, ``ignore`` columns to leave out, and ``task``
+    ("classification" or "regression") overrules what the target looks like. ``progress`` is told
+    (file, bytes so far, bytes in all) while a data set is downloaded.
+
+    Raises DataError for a name that is not known, listing those that are, and for data that cannot be used;
+    DownloadError where a data set is nowhere to be found; ConfigurationError for an option that does not fit.
+
+    >>> train, test = load("digits")
+    >>> train.inputs.shape, train.inputs.dtype, len(test)
+    ((1438, 64), dtype('uint8'), 359)
+    """
+    name = str(name_or_path)
+    path = Path(name_or_path)
+    kind = path.suffix.lower()
+    if isinstance(name_or_path, str) and name in _NAMES:
+        return _by_name(name, target, images, seed, ignore, task, progress)
+    if images:
+        raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {name} is read as it is")
+    if kind in _TABLES:
+        from chainrule.data.tables import read_csv
+
+        return read_csv(_file(path), target, seed=seed, ignore=ignore, task=task)
+    if kind == ".npz":
+        from chainrule.data.array_files import load_npz
+
+        _refuse_table_options(name, target, ignore, task)
+        return load_npz(_file(path), seed=seed)
+    if path.exists():
+        raise DataError(f"{name}: a file of this kind is not read; .csv, .tsv and .npz are")
+    raise DataError(f"{name!r} is no data set: {_near(name, _NAMES)}known are {', '.join(_NAMES)}, "
+                    "and files ending in .csv, .tsv or .npz")
+
+
+def _by_name(
+    name: str,
+    target: str | None,
+    images: bool,
+    seed: int,
+    ignore: Sequence[str],
+    task: str | None,
+    progress: Progress | None,
+) -> tuple[Dataset, Dataset]:
+    from chainrule.data import built_in
+
+    if images and name not in _WITH_IMAGES:
+        raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {name} has no images")
+    if name == "iris":
+        from chainrule.data.tables import read_csv
+
+        return read_csv(built_in.FOLDER / "iris.csv", target or "species", seed=seed, ignore=ignore, task=task)
+    _refuse_table_options(name, target, ignore, task)
+    if name == "digits":
+        return built_in.digits(images)
+    if name == "xor":
+        return built_in.xor()
+    return built_in.images_by_name(name, images, progress)
+
+
+def _refuse_table_options(name: str, target: str | None, ignore: Sequence[str], task: str | None) -> None:
+    for option, value in {"target": target, "ignore": ignore, "task": task}.items():
+        if value:
+            raise ConfigurationError(f"{option}={value!r} is for tables; {name} is none, its targets are set")
+
+
+def _file(path: Path) -> Path:
+    """The file itself, or, where there is none, the table of that name that comes along."""
+    from chainrule.data.built_in import FOLDER
+
+    if path.exists():
+        return path
+    if path.name == str(path) and (FOLDER / path.name).is_file() and path.suffix in _TABLES:
+        return FOLDER / path.name
+    folder = path.parent
+    there = sorted(one.name for one in folder.iterdir()) if folder.is_dir() else []
+    raise DataError(f"{path}: no such file{'; ' + near if (near := _near(path.name, there).rstrip(', ')) else ''}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower().replace("_", "-"), known, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}? " if close else ""
