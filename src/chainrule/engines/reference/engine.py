@@ -11,7 +11,10 @@ import numpy as np
 from chainrule.engines.protocol import Array, Arrays, check_arrays
 from chainrule.engines.reference.values import VALUES
 from chainrule.errors import EngineError
-from chainrule.graph import Graph, Node, topological
+from chainrule.graph import DTYPES, Graph, Node, topological
+
+# Asking an array's dtype for its name costs more than many an op.
+_DTYPES = {name: np.dtype(name) for name in DTYPES}
 
 
 class ReferenceEngine:
@@ -125,7 +128,7 @@ def _value(node: Node, values: Mapping[Node, Any], given: Mapping[Any, Array], p
     if node.op == "stack":
         return arrays[0][1][node.attributes["node"]]
     value = np.asarray(VALUES[node.op](node, *arrays))
-    return value if value.dtype.name == node.dtype else value.astype(node.dtype)
+    return value if value.dtype == _DTYPES[node.dtype] else value.astype(node.dtype)
 
 
 def _scan(
