@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ MAXIMUM_BYTES = 4 << 30
 _CHUNK = 1 << 20
 _MAXIMUM_HEADER = 10_000
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+class _Stream(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
 
 
 def read_npz(path: str | Path, maximum: int = MAXIMUM_BYTES) -> dict[str, NDArray[Any]]:
@@ -51,7 +55,7 @@ def read_npz(path: str | Path, maximum: int = MAXIMUM_BYTES) -> dict[str, NDArra
     return arrays
 
 
-def _read_npy(stream: IO[bytes], what: str, maximum: int) -> NDArray[Any]:
+def _read_npy(stream: _Stream, what: str, maximum: int) -> NDArray[Any]:
     shape, fortran, dtype = _npy_header(stream, what)
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which could run code when read; save numbers or texts only")
@@ -59,7 +63,7 @@ def _read_npy(stream: IO[bytes], what: str, maximum: int) -> NDArray[Any]:
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
 
 
-def _npy_header(stream: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _npy_header(stream: _Stream, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     from numpy.lib import format as npy
 
     readers: dict[tuple[int, int], Callable[..., Any]] = {
@@ -98,7 +102,7 @@ def read_idx(path: str | Path, maximum: int = MAXIMUM_BYTES) -> NDArray[Any]:
         raise DataError(f"{path.name}: damaged or cut short ({error}); fetch it again") from error
 
 
-def _read_idx(stream: IO[bytes], name: str, maximum: int) -> NDArray[Any]:
+def _read_idx(stream: _Stream, name: str, maximum: int) -> NDArray[Any]:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\x00\x00" or head[2] not in _IDX_DTYPES or not 1 <= head[3] <= 8:
         raise DataError(f"{name}: not an idx file (it begins with {head.hex(' ')}, not with 00 00 08 01 or alike)")
@@ -111,7 +115,7 @@ def _read_idx(stream: IO[bytes], name: str, maximum: int) -> NDArray[Any]:
 
 
 def _read_array(
-    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], what: str, maximum: int
+    stream: _Stream, shape: tuple[int, ...], dtype: np.dtype[Any], what: str, maximum: int
 ) -> NDArray[Any]:
     """Exactly the bytes that the header promises, in pieces, so that a promise alone takes no memory."""
     if any(size < 0 for size in shape):

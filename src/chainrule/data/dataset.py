@@ -152,21 +152,25 @@ class Dataset:
         >>> Dataset(np.zeros((3, 2), np.float32), np.array([0, 1, 1]), name="tiny").describe()
         'tiny: 3 samples of 2 numbers (float32), 2 classes of 1 to 2 samples'
         """
-        shape = self.sample_shape
-        sizes = "one number" if not shape else f"{shape[0]:,} numbers" if len(shape) == 1 else _times(shape)
-        return f"{self.name or 'data'}: {len(self):,} samples of {sizes} ({self.inputs.dtype}), {self._told()}"
+        inputs = f"{_times(self.sample_shape)} ({self.inputs.dtype})"
+        return f"{self.name or 'data'}: {len(self):,} samples of {inputs}, {self._told()}"
 
     def _told(self) -> str:
         if self.targets is None:
             return "no targets"
         if self.labels is not None and self.classes is not None:
             counts = np.bincount(self.labels, minlength=len(self.classes))
-            return f"{len(self.classes):,} classes of {counts.min():,} to {counts.max():,} samples"
+            return f"{len(self.classes):,} classes of {_span(counts.min(), counts.max())}"
         return f"targets of {_times(self.targets.shape[1:])} ({self.targets.dtype})"
 
 
+def _span(fewest: int, most: int) -> str:
+    samples = f"{most:,} sample{'' if most == 1 else 's'}"
+    return samples if fewest == most else f"{fewest:,} to {samples}"
+
+
 def _times(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) + (" numbers" if shape else "one number")
+    return "1 number" if set(shape) <= {1} else "×".join(f"{size:,}" for size in shape) + " numbers"
 
 
 def from_arrays(

@@ -36,7 +36,7 @@ class Survey:
         """Take one cell into account; DataError where it is missing."""
         if is_missing(cell):
             raise DataError(f"{place}, column {self.name!r}: the value is missing ({text(cell)!r}); "
-                            "fill it in, or remove the row or the column")
+                            "fill it in, remove the row, or leave the column out (ignore)")
         self.rows += 1
         if len(self.texts) <= MAXIMUM_CLASSES:
             self.texts.add(text(cell))
@@ -117,7 +117,7 @@ def recognise_target(survey: Survey, task: str | None = None) -> Target:
     few = few_classes(len(survey.values), survey.rows, survey.whole)
     if task == "regression" or (task is None and not few):
         amount = len(survey.values) if few or len(survey.values) <= MOST_NUMBERED_CLASSES else "many"
-        note = f"regression: {where} holds numbers, {amount} different from {survey.low:g} to {survey.high:g}"
+        note = f"regression: {where} holds numbers, {amount} different ones, {survey.low:g} to {survey.high:g}"
         return Target(survey.name, None, note)
     if len(survey.texts) > MAXIMUM_CLASSES:
         raise DataError(f"the target {where} holds more than {MAXIMUM_CLASSES:,} different numbers: too many classes")
