@@ -34,7 +34,7 @@ from chainrule.graph.scanning import scan as build_scan
 PullBack = Callable[[Mapping[Node, Node], Sequence[Node]], list[Node | None]]
 
 _fresh = itertools.count()
-#: Linear ops of one operand: they and a sum over time change places.
+#: Linear ops of one operand (pad, if it is with zeros).
 _LINEAR = frozenset("neg reshape transpose reverse broadcast slice pad fold".split())
 
 
@@ -88,6 +88,21 @@ def pull_back_scan(
 
 def _accumulate(sums: dict[Node, Node], node: Node, more: Node) -> None:
     sums[node] = sums[node] + more if node in sums else more
+
+
+def _linear(node: Node) -> bool:
+    """Whether the op of one operand and a sum change places."""
+    return node.op in _LINEAR and not node.attributes.get("value")
+
+
+def _signed(terms: Sequence[tuple[str, Node]]) -> Node:
+    """The terms added up, or subtracted, in their order."""
+    (sign, total), *others = terms
+    if sign == "sub":
+        total = -total
+    for sign, term in others:
+        total = make(sign, (total, term))
+    return total
 
 
 def _useful_carries(body: _Body, wanted: Sequence[int]) -> set[int]:
@@ -188,7 +203,6 @@ class _Reversed:
         self._sequences: dict[Node, Node] = {}
         self._rows: dict[Node, Node] = {}
         self._totals: dict[Node, Node] = {}
-        self._known: dict[Node, Node] = {}
 
     def _waiting(self, made: dict[Node, Node], node: Node, shape: tuple[int, ...]) -> Node:
         if node not in made:
@@ -211,33 +225,58 @@ class _Reversed:
         return self._waiting(self._rows, node, (body.length, *node.shape))
 
     def total(self, node: Node) -> Node:
-        """The sum over time of a gradient at each step, taken outside the loop where it can be."""
-        if node not in self._known:
-            self._known[node] = self._total(node)
-        return self._known[node]
+        """The sum over time of a gradient at each step: term by term outside the loop, and the rest in one carry."""
+        peeled: list[tuple[str, Node]] = []
+        rest: list[tuple[str, Node]] = []
+        waiting = [("add", node)]
+        while waiting:
+            sign, term = waiting.pop()
+            if term.op in ("add", "sub"):
+                a, b = term.inputs
+                other = sign if term.op == "add" else "sub" if sign == "add" else "add"
+                waiting += [(other, b), (sign, a)]
+            elif (outside := self._peeled(term)) is not None:
+                peeled.append((sign, outside))
+            else:
+                rest.append((sign, term))
+        if rest:
+            peeled.append(("add", self._in_a_carry(_signed(rest) if peeled else node)))
+        return _signed(peeled)
 
-    def _total(self, node: Node) -> Node:
+    def _in_a_carry(self, node: Node) -> Node:
+        self._body.look([node])
+        if _linear(node) or (node.op in ("contract", "mul") and not self._all_move(node)):
+            (narrow,) = (x for x in node.inputs if x in self._body.moving)
+            if narrow.size < node.size or node.op == "mul":
+                inputs = tuple(self.total(x) if x is narrow else x for x in node.inputs)
+                return make(node.op, inputs, **node.attributes)
+        return self._waiting(self._totals, node, node.shape)
+
+    def _all_move(self, node: Node) -> bool:
+        return all(x in self._body.moving for x in node.inputs)
+
+    def _peeled(self, node: Node) -> Node | None:
+        """The sum over time without a carry, or None if it takes one."""
         body = self._body
         if node not in body.moving:
             return node * float(body.length)
         if node in body.outside:
             return sum(self.stacked(node), 0)
         match node.op:
-            case "add" | "sub":
-                a, b = map(self.total, node.inputs)
-                return make(node.op, (a, b))
-            case "contract" if all(x in body.moving for x in node.inputs):
+            case "contract" if self._all_move(node):
                 return self._contract_over_time(node, [True, True], keep_time=False)
-            case "contract" | "mul" if not all(x in body.moving for x in node.inputs):
-                a, b = (self.total(x) if x in body.moving else x for x in node.inputs)
-                return make(node.op, (a, b), **node.attributes)
             case "sum":
                 return sum(self.stacked(node.inputs[0]), [0, *(axis + 1 for axis in node.attributes["axes"])])
             case "scatter_add" if node.inputs[1] in body.moving:
                 return self._scatter_over_time(node)
-            case op if op in _LINEAR and node.attributes.get("value", 0) == 0:
-                return make(op, (self.total(node.inputs[0]),), **node.attributes)
-        return self._waiting(self._totals, node, node.shape)
+            case "add" | "sub" | "contract" | "mul" if node.op in ("add", "sub") or not self._all_move(node):
+                parts = [self._peeled(x) if x in body.moving or node.op in ("add", "sub") else x for x in node.inputs]
+            case _ if _linear(node):
+                parts = [self._peeled(node.inputs[0])]
+            case _:
+                return None
+        inputs = tuple(part for part in parts if part is not None)
+        return make(node.op, inputs, **node.attributes) if len(inputs) == len(parts) else None
 
     def _contract_over_time(self, node: Node, moving: Sequence[bool], keep_time: bool) -> Node:
         letters = [list(node.attributes[name]) for name in ("a_axes", "b_axes", "out_axes")]
