@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.graph import origins
-from chainrule.graph.ops import DTYPES, FLOATS, OPS
+from chainrule.graph.ops import DTYPES, OPS, fits
 from chainrule.graph.shapes import SHAPES
 
 Shape = tuple[int, ...]
@@ -221,8 +221,8 @@ def lift(value: Node | Scalar, like: Node) -> Node:
         return value
     if not isinstance(value, int | float | np.number | np.bool_):
         raise DtypeError(f"a node can be combined with a node or a number, not {type(value).__name__}")
-    if like.dtype not in FLOATS and float(value) != int(value):
-        raise DtypeError(f"{value} is not a whole number, and {like!r} holds {like.dtype}; cast it first")
+    if not fits(value, like.dtype):
+        raise DtypeError(f"{value} is not a number that {like!r} could hold; use graph.cast on the node first")
     return full(like.shape, value, like.dtype)
 
 

@@ -88,3 +88,16 @@ INTEGERS = ("int32", "int64", "uint8", "uint32")
 DTYPES = (*FLOATS, *INTEGERS, "bool")
 #: The dtype of a ``scan`` node, which stands for all its carries at once and may only be read by last and stack.
 TUPLE = "tuple"
+_RANGES = {
+    "bool": (0, 2),
+    "uint8": (0, 2**8),
+    "uint32": (0, 2**32),
+    "int32": (-(2**31), 2**31),
+    "int64": (-(2**63), 2**63),
+}
+
+
+def fits(value: float, dtype: str) -> bool:
+    """Whether a dtype has this number; floats have every one, if need be rounded or infinite."""
+    low, high = _RANGES.get(dtype, (0, 0))
+    return dtype in FLOATS or bool(low <= value < high and value == int(value))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from chainrule.errors import DtypeError, GraphError, ShapeError
-from chainrule.graph.ops import DTYPES, FLOATS, INTEGERS, OPS, TUPLE
+from chainrule.graph.ops import DTYPES, FLOATS, INTEGERS, OPS, TUPLE, fits
 
 Shape = tuple[int, ...]
 Result = tuple[Shape, str]
@@ -61,6 +61,8 @@ def _declared(op: str) -> ShapeRule:
 
 
 def _constant(inputs: tuple[Shaped, ...], *, value: Any) -> Result:
+    if value.dtype.name not in DTYPES:
+        raise DtypeError(f"a constant cannot be {value.dtype.name}; the dtypes are {', '.join(DTYPES)}")
     return value.shape, value.dtype.name
 
 
@@ -72,10 +74,7 @@ def _iota(inputs: tuple[Shaped, ...], *, size: int, dtype: str) -> Result:
 
 
 def _elementwise(op: str, allowed: tuple[str, ...], out: str | None = None) -> ShapeRule:
-    arity = len(OPS[op].inputs)
-
     def rule(inputs: tuple[Shaped, ...], **_: Any) -> Result:
-        _arity(op, inputs, arity)
         first = inputs[0]
         for other in inputs[1:]:
             same_shape(op, first, other)
@@ -85,11 +84,6 @@ def _elementwise(op: str, allowed: tuple[str, ...], out: str | None = None) -> S
         return first.shape, out or first.dtype
 
     return rule
-
-
-def _arity(op: str, inputs: tuple[Shaped, ...], arity: int) -> None:
-    if len(inputs) != arity:
-        raise GraphError(f"{op} takes {arity} inputs, and got {len(inputs)}")
 
 
 def same_shape(op: str, a: Shaped, b: Shaped) -> None:
@@ -102,11 +96,10 @@ def same_shape(op: str, a: Shaped, b: Shaped) -> None:
 
 
 def _select(inputs: tuple[Shaped, ...]) -> Result:
-    _arity("select", inputs, 3)
     condition, a, b = inputs
     _dtype_in("select", condition, ("bool",))
     same_shape("select", condition, a)
-    return _elementwise("add", DTYPES)((a, b))
+    return _elementwise("select", DTYPES)((a, b))
 
 
 def _cast(inputs: tuple[Shaped, ...], *, dtype: str) -> Result:
@@ -130,7 +123,6 @@ def _reduce(op: str, allowed: tuple[str, ...], out: str | None = None) -> ShapeR
 
 
 def _contract(inputs: tuple[Shaped, ...], *, a_axes: Shape, b_axes: Shape, out_axes: Shape) -> Result:
-    _arity("contract", inputs, 2)
     a, b = inputs
     _check(a.dtype == b.dtype, f"contract: {_text(a)} and {_text(b)} differ in dtype")
     _dtype_in("contract", a, FLOATS)
@@ -159,6 +151,7 @@ def _contract(inputs: tuple[Shaped, ...], *, a_axes: Shape, b_axes: Shape, out_a
 
 def _reshape(inputs: tuple[Shaped, ...], *, shape: Shape) -> Result:
     (x,) = inputs
+    _check(min((*shape, 0)) >= 0, f"reshape: {list(shape)} is not a shape; graph.reshape takes one -1 at most")
     have, want = math.prod(x.shape), math.prod(shape)
     _check(have == want, f"reshape: {_text(x)} has {have} elements, and {list(shape)} would need {want}")
     return shape, x.dtype
@@ -180,6 +173,7 @@ def _broadcast(inputs: tuple[Shaped, ...], *, axes: Shape, sizes: Shape) -> Resu
     (x,) = inputs
     rank = len(x.shape) + len(axes)
     _check(len(axes) == len(sizes), f"broadcast: {len(axes)} axes and {len(sizes)} sizes")
+    _check(min((*sizes, 0)) >= 0, f"broadcast: sizes {list(sizes)} are not all 0 or more")
     _check(tuple(sorted(set(axes))) == axes, f"broadcast: axes {list(axes)} are not increasing")
     _check(all(0 <= a < rank for a in axes), f"broadcast: axes {list(axes)} of {_text(x)} give {rank} axes only")
     new = dict(zip(axes, sizes, strict=True))
@@ -205,6 +199,8 @@ def _pad(inputs: tuple[Shaped, ...], *, low: Shape, high: Shape, interior: Shape
         f"pad: one amount an axis of {_text(x)}, please",
     )
     _check(min((*low, *high, *interior, 0)) >= 0, "pad: amounts are not negative; use graph.slice to cut")
+    if not fits(value, x.dtype):
+        raise DtypeError(f"pad: {value} is not a number that {_text(x)} could hold; use graph.cast")
     parts = zip(x.shape, low, high, interior, strict=True)
     return tuple(n + lo + hi + inner * max(n - 1, 0) for n, lo, hi, inner in parts), x.dtype
 
@@ -260,7 +256,7 @@ def _fold(
     shape = list(x.shape[:rank])
     for axis, size, stride, dilation, length in zip(axes, sizes, strides, dilations, lengths, strict=True):
         _check(
-            axis < rank and window_count(length, size, stride, dilation) == shape[axis],
+            axis < rank and 0 < window_count(length, size, stride, dilation) == shape[axis],
             f"fold: {length} elements do not give {shape[axis]} windows of {size} by {stride}, dilation {dilation}",
         )
         shape[axis] = length
@@ -284,9 +280,12 @@ def _scatter_add(inputs: tuple[Shaped, ...], *, axis: int, batch: int, length: i
     _dtype_in("scatter_add", u, FLOATS)
     taken = len(i.shape) - batch
     _check(
-        0 <= batch <= axis and u.shape[:batch] == i.shape[:batch] and u.shape[axis : axis + taken] == i.shape[batch:],
+        0 <= batch <= axis <= len(u.shape) - taken
+        and u.shape[:batch] == i.shape[:batch]
+        and u.shape[axis : axis + taken] == i.shape[batch:],
         f"scatter_add: {_text(u)} does not hold the axes of the index {_text(i)} at axis {axis} (batch {batch})",
     )
+    _check(length >= 0, f"scatter_add: a length of {length} is negative")
     return (*u.shape[:axis], length, *u.shape[axis + taken :]), u.dtype
 
 
@@ -299,6 +298,7 @@ def _scan(
     length: int,
     reverse: bool,
 ) -> Result:
+    _check(length >= 0, f"scan: {length} steps are not possible")
     _check(len(next) == n_carry, f"scan: {n_carry} carries and {len(next)} next values")
     _check(
         len(inputs) >= n_carry + n_xs,
@@ -338,7 +338,7 @@ _NUMBERS = (*FLOATS, *INTEGERS)
 _LOGIC = ("bool", *INTEGERS)
 _FLOAT_UNARY = "exp log log1p expm1 tanh erf sin cos sigmoid power floor"
 
-SHAPES: dict[str, ShapeRule] = {
+_RULES: dict[str, ShapeRule] = {
     "input": _declared("input"),
     "param": _declared("param"),
     "constant": _constant,
@@ -372,3 +372,18 @@ SHAPES: dict[str, ShapeRule] = {
     "last": _last,
     "stack": _stack,
 }
+
+
+def _counted(op: str, rule: ShapeRule) -> ShapeRule:
+    if OPS[op].variadic:
+        return rule
+
+    def counted(inputs: tuple[Shaped, ...], **attributes: Any) -> Result:
+        if len(inputs) != len(OPS[op].inputs):
+            raise GraphError(f"{op} takes {len(OPS[op].inputs)} inputs, and got {len(inputs)}")
+        return rule(inputs, **attributes)
+
+    return counted
+
+
+SHAPES: dict[str, ShapeRule] = {op: _counted(op, rule) for op, rule in _RULES.items()}

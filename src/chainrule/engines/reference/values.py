@@ -39,7 +39,7 @@ def _max(node: Node, x: Array) -> Any:
 def _argmax(node: Node, x: Array) -> Any:
     axes = node.attributes["axes"]
     kept = [axis for axis in range(x.ndim) if axis not in axes]
-    flat = np.transpose(x, [*kept, *axes]).reshape([*node.shape, -1])
+    flat = np.transpose(x, [*kept, *axes]).reshape([*node.shape, math.prod(x.shape[axis] for axis in axes)])
     return np.argmax(flat, axis=-1).astype(np.int32)
 
 
