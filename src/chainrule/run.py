@@ -170,7 +170,8 @@ class Run(Training):
         """The classes by name, (samples,); for a regression, the targets in their own units, (samples, outputs)."""
         found = self._predict(inputs)["probabilities"]
         if self.classes is None:
-            return np.asarray(self.preparation.target.backward(found))
+            restored: Array = self.preparation.target.backward(found)
+            return restored
         single = found.shape[1] == 1
         numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(found, axis=1)
         return np.asarray(self.classes)[numbers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from chainrule import graph
 from chainrule.errors import ConfigurationError
@@ -15,6 +15,13 @@ from chainrule.layers.scope import Record
 Tree = dict[str, Node]
 #: A hyperparameter: a number, or a function from the step (a float node) to a node: a schedule.
 Number = float | Callable[[Node], Node]
+
+#: What other libraries call our hyperparameters.
+OTHER_WORDS = {
+    "lr": "learning_rate", "eta": "learning_rate", "alpha": "learning_rate", "step_size": "learning_rate",
+    "beta_1": "beta1", "beta_2": "beta2", "betas": "beta1 and beta2", "b1": "beta1", "b2": "beta2", "eps": "epsilon",
+    "mu": "momentum", "decay": "momentum",
+}  # fmt: skip
 
 OPTIMIZER, NUMBERS = "optimizer", "numbers"
 
@@ -71,6 +78,13 @@ class Optimizer:
 
     θ ← θ + d, with d the direction that the updates make of the gradient, in their order.
     """
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Answer a name of another library with the name that is used here."""
+        for name in settings:
+            if name in OTHER_WORDS:
+                raise ConfigurationError(f"{cls.__name__}: the name is {OTHER_WORDS[name]}, not {name}")
+        return super().__new__(cls)
 
     def updates(self) -> tuple[Update, ...]:
         """The small updates, in order."""

@@ -57,7 +57,7 @@ class StopAtLoss(Callback):
 
 
 class StopAtGradient(Callback):
-    """Stop after a step whose gradient norm is at or below a threshold: the ground is level.
+    """Stop after an epoch whose mean gradient norm is at or below a threshold: the ground is level.
 
     >>> StopAtGradient(1e-4).threshold
     0.0001
@@ -67,7 +67,7 @@ class StopAtGradient(Callback):
         self.threshold = threshold
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
-        """Compare the mean gradient norm of the epoch: its one step's, for batch descent."""
+        """Compare it; in batch descent an epoch is one step, and this its gradient norm."""
         norm = record["gradient_norm"]
         if norm <= self.threshold:
             training.stop(f"gradient norm {norm:.3g} reached {self.threshold:g}")

@@ -1,0 +1,33 @@
+"""The public names are a list, and importing them is cheap: no engine, nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import chainrule as cr
+
+NAMES = """
+Callback Chain Dense Flatten Node Reshape Run Scope __version__ data errors fit gradients graph identity initializers
+layers leaky_relu load losses metrics optimizers prepare relu sigmoid softmax step step_function tanh training
+""".split()
+
+HEAVY = (
+    "typer rich safetensors tomli_w sklearn matplotlib torch llvmlite jax pandas chainrule.engines.reference".split()
+)
+
+
+@pytest.mark.tiny
+def test_public_names_are_these() -> None:
+    assert sorted(cr.__all__) == sorted(NAMES)
+    for name in NAMES:
+        assert hasattr(cr, name)
+
+
+@pytest.mark.tiny
+def test_importing_brings_in_no_engine_and_nothing_heavy() -> None:
+    code = f"import sys, chainrule; print([name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
