@@ -42,10 +42,16 @@ def vectorize(graph: Graph, inputs: Iterable[str], size: int) -> Graph:
     if size < 0:
         raise ShapeError(f"vectorize: a batch cannot have {size} members")
     with Build(dict(graph.origins), dict(graph.regions)) as build:
-        old = [graph.inputs[name] for name in names]
-        new = [input(node.attributes["name"], (size, *node.shape), node.dtype) for node in old]
-        batching = Batching(size, dict(zip(old, new, strict=True)), old)
-        outputs = {name: batching.whole(node) for name, node in graph.outputs.items()}
+        known = {}
+        for name in names:
+            old = graph.inputs[name]
+            with build.inheriting(graph.origins.get(old)):
+                known[old] = input(name, (size, *old.shape), old.dtype)
+        batching = Batching(size, known, known)
+        outputs = {}
+        for name, node in graph.outputs.items():
+            with build.inheriting(graph.origins.get(node)):
+                outputs[name] = batching.whole(node)
     return Graph.of(outputs, build)
 
 
