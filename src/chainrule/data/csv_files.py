@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from chainrule.data.cells import number
 from chainrule.errors import DataError
@@ -55,7 +56,7 @@ class CsvFile:
 
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, delimiter=self._delimiter, strict=True)
+                reader = csv.reader(self._lines(file), delimiter=self._delimiter, strict=True)
                 try:
                     for cells in reader:
                         yield reader.line_num, cells
@@ -65,6 +66,12 @@ class CsvFile:
             raise DataError(f"{self.name}: not a UTF-8 text file ({error.reason}); save it as CSV in UTF-8") from error
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+
+    def _lines(self, file: TextIO) -> Iterator[str]:
+        for position, line in enumerate(file, start=1):
+            if "\0" in line:
+                raise DataError(f"{self.name}, line {position}: a zero byte; this is no text file")
+            yield line
 
     def _check_size(self) -> None:
         if not self.path.exists():

@@ -15,6 +15,8 @@ from chainrule.errors import ConfigurationError, DataError
 Numbers = float | tuple[float, ...]
 
 _MAXIMUM_NUMBERS = 1_000_000
+_LARGEST = 1e150  # the square is still finite
+_SMALLEST = 1e-150  # so is one over it
 
 
 def check_numbers(name: str, value: Any, nonzero: bool = False) -> Numbers:
@@ -89,7 +91,7 @@ class Scaling:
 
     @classmethod
     def standardize(cls, values: ArrayLike) -> Scaling:
-        """Mean 0 and standard deviation 1 for each column of ``values``; a constant column is only shifted.
+        """Mean 0 and standard deviation 1 for each column of ``values``; a column without spread is only shifted.
 
         >>> Scaling.standardize([[1.0], [3.0]])
         Scaling(shift=(2.0,), scale=(1.0,))
@@ -97,7 +99,7 @@ class Scaling:
         array = _finite(values)
         mean, deviation = array.mean(axis=0), array.std(axis=0)
         # Rounding leaves a constant column with a deviation that is tiny and not always zero.
-        constant = (array.max(axis=0) == array.min(axis=0)) | (deviation == 0.0)
+        constant = (array.max(axis=0) == array.min(axis=0)) | (deviation < _SMALLEST)
         return cls(_plain(mean), _plain(1.0 / np.where(constant, 1.0, deviation)))
 
     @classmethod
@@ -107,7 +109,7 @@ class Scaling:
             raise ConfigurationError(f"low={low} and high={high}: a range goes from a lower to a higher number")
         array = _finite(values)
         smallest, largest = array.min(axis=0), array.max(axis=0)
-        constant = smallest == largest
+        constant = largest - smallest < _SMALLEST * (high - low)
         scale = (high - low) / np.where(constant, high - low, largest - smallest)
         start = np.where(constant, (low + high) / 2.0, low)
         return cls(_plain(smallest - start / scale), _plain(scale))
@@ -138,6 +140,8 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
         array = array.reshape(-1, array.shape[-1])
     if not np.isfinite(array).all():
         raise DataError("the values to scale hold NaN or infinite numbers")
+    if np.abs(array).max() > _LARGEST:
+        raise DataError(f"the values to scale go beyond {_LARGEST:g}; divide them by a large number first")
     return array
 
 
