@@ -36,11 +36,13 @@ class Loss:
 
 
 def weighted_mean(values: Node, weights: Node | None = None) -> Node:
-    """Σᵢ wᵢ·vᵢ / Σᵢ wᵢ over the batch."""
+    """Σᵢ wᵢ·vᵢ / Σᵢ wᵢ over the batch; 0 if all weights are."""
     if weights is None:
         return graph.sum(values) / float(max(values.size, 1))
     weights = graph.cast(weights, values.dtype)
-    return graph.sum(values * weights) / graph.sum(weights)
+    total = graph.sum(weights)
+    # A batch in which nothing counts has the loss 0, not 0/0.
+    return graph.sum(values * weights) / graph.select(graph.eq(total, 0), 1, total)
 
 
 @dataclass(frozen=True)

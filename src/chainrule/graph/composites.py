@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
+from chainrule.errors import ShapeError
 from chainrule.graph import building as ops
 from chainrule.graph.node import Node, Scalar, lift
 from chainrule.graph.origins import Region, active_build
@@ -114,7 +115,12 @@ def leaky_relu(x: Node, slope: float = 0.01) -> Node:
 
 @composite
 def softmax(x: Node) -> Node:
-    """Probabilities over the last axis: softmax(x)ᵢ = e^xᵢ / Σⱼ e^xⱼ; shifted by the maximum, so it never overflows."""
+    """Probabilities over the last axis: softmax(x)ᵢ = e^xᵢ / Σⱼ e^xⱼ; shifted by the maximum, so it never overflows.
+
+    Raises `ShapeError` over one unit: that would be 1 whatever x is, and nothing could be learned through it.
+    """
+    if not x.rank or x.shape[-1] == 1:
+        raise ShapeError(f"a softmax over one unit is always 1, and its gradient 0; {x!r} wants sigmoid, or more units")
     raised = ops.exp(x - _peak(x))
     return raised / ops.broadcast_like(ops.sum(raised, -1), raised, -1)
 

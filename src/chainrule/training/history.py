@@ -54,14 +54,20 @@ class History:
         for index in range(first, self._count):
             yield {name: column[index] for name, column in self._columns.items()}
 
-    def epoch_means(self, epoch: int) -> Record:
-        """The mean of each column over the samples of one epoch (counted from 1)."""
-        rows = np.asarray(self._columns.get("epoch", [])) == epoch
-        weights = np.asarray(self._columns.get("samples", []))[rows]
-        means: Record = {}
-        for name, column in self._columns.items():
-            if name not in ("step", "epoch", "samples", "seconds"):
-                means[name] = (
-                    float(np.average(np.asarray(column)[rows], weights=weights)) if len(weights) else float("nan")
-                )
-        return means
+    def last_epoch(self) -> Record:
+        """The steps, samples and seconds of the epoch of the last step, and the means of the rest over its samples."""
+        epochs = self._columns.get("epoch", [])
+        first = self._count
+        # Only the end is looked at: batch descent has as many epochs as steps.
+        while first and epochs[first - 1] == epochs[-1]:
+            first -= 1
+        part = {name: np.asarray(column[first:]) for name, column in self._columns.items()}
+        samples, seconds = part["samples"], float(part["seconds"].sum())
+        means = {
+            name: float(np.average(column, weights=samples))
+            for name, column in part.items()
+            if name not in ("step", "epoch", "samples", "seconds")
+        }
+        rate = int(samples.sum()) / max(seconds, 1e-9)
+        record: Record = {"epoch": int(epochs[-1]), "steps": len(samples), "samples": int(samples.sum())}
+        return {**record, **means, "seconds": seconds, "samples_per_second": rate}

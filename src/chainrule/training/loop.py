@@ -13,6 +13,7 @@ from chainrule.errors import NotFiniteError
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
+from chainrule.training.interrupt import interruption
 from chainrule.training.step import BuiltStep, Step, build_step, initial_state
 
 Measure = Callable[[], dict[str, float]]
@@ -87,14 +88,15 @@ class Training:
                 callback.restore(kept)
             callback.on_start(self)
         try:
-            while self.epoch < epochs and not self.stopped:
-                self._epoch(spec, data, order(self.epoch), size, callbacks)
-                if self.offset < spec.samples:
-                    break
-                self.epoch, self.offset = self.epoch + 1, 0
-                record = self._record(validate)
-                for callback in callbacks:
-                    callback.on_epoch(self, record)
+            with interruption(lambda: self.stop("interrupted")):
+                while self.epoch < epochs and not self.stopped:
+                    self._epoch(spec, data, order(self.epoch), size, callbacks)
+                    if self.offset < spec.samples:
+                        break
+                    self.epoch, self.offset = self.epoch + 1, 0
+                    record = self._record(validate)
+                    for callback in callbacks:
+                        callback.on_epoch(self, record)
         except KeyboardInterrupt:
             self.stop("interrupted")
         finally:
@@ -173,13 +175,8 @@ class Training:
         )
 
     def _record(self, validate: Measure | None) -> dict[str, Any]:
-        steps = self.history.steps
-        rows = steps["epoch"] == self.epoch
-        seconds, samples = float(steps["seconds"][rows].sum()), int(steps["samples"][rows].sum())
-        record: dict[str, Any] = {"epoch": self.epoch, "steps": int(rows.sum()), "samples": samples}
-        record |= self.history.epoch_means(self.epoch)
+        record = self.history.last_epoch()
         if validate is not None:
             record |= {f"validation_{name}": value for name, value in validate().items()}
-        record |= {"seconds": seconds, "samples_per_second": samples / max(seconds, 1e-9)}
         self.history.epochs.append(record)
         return record

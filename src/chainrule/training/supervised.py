@@ -6,7 +6,7 @@ from chainrule import graph
 from chainrule.errors import ConfigurationError, GraphError
 from chainrule.graph import INTEGERS, Node
 from chainrule.layers.scope import AnyLayer
-from chainrule.losses import Loss
+from chainrule.losses import Loss, weighted_mean
 from chainrule.metrics import correct
 from chainrule.optimizers.updates import Optimizer
 from chainrule.training.batch import Batch
@@ -28,7 +28,7 @@ def train_function(model: AnyLayer, loss: Loss, optimizer: Optimizer) -> StepFun
         state.descend(value, model, optimizer)
         logs = {"loss": value}
         if batch.classes is not None:
-            logs["accuracy"] = graph.sum(_correct(loss, outputs, batch)) / float(batch.size)
+            logs["accuracy"] = weighted_mean(_correct(loss, outputs, batch), batch.weights)
         return logs
 
     return train
