@@ -78,8 +78,7 @@ def _elementwise(op: str, allowed: tuple[str, ...], out: str | None = None) -> S
         first = inputs[0]
         for other in inputs[1:]:
             same_shape(op, first, other)
-            if other.dtype != first.dtype:
-                raise DtypeError(f"{op}: {_text(first)} and {_text(other)} differ in dtype; use graph.cast on one")
+            same_dtype(op, first, other)
         _dtype_in(op, first, allowed)
         return first.shape, out or first.dtype
 
@@ -93,6 +92,12 @@ def same_shape(op: str, a: Shaped, b: Shaped) -> None:
             f"{op}: the shapes {list(a.shape)} and {list(b.shape)} differ; nothing is stretched silently: "
             "use graph.broadcast_to or graph.reshape on one of them"
         )
+
+
+def same_dtype(op: str, a: Shaped, b: Shaped) -> None:
+    """Refuse two operands of different dtypes: nothing is promoted silently."""
+    if a.dtype != b.dtype:
+        raise DtypeError(f"{op}: {_text(a)} and {_text(b)} differ in dtype; use graph.cast on one")
 
 
 def _select(inputs: tuple[Shaped, ...]) -> Result:
@@ -124,7 +129,7 @@ def _reduce(op: str, allowed: tuple[str, ...], out: str | None = None) -> ShapeR
 
 def _contract(inputs: tuple[Shaped, ...], *, a_axes: Shape, b_axes: Shape, out_axes: Shape) -> Result:
     a, b = inputs
-    _check(a.dtype == b.dtype, f"contract: {_text(a)} and {_text(b)} differ in dtype")
+    same_dtype("contract", a, b)
     _dtype_in("contract", a, FLOATS)
     for name, x, axes in (("a", a, a_axes), ("b", b, b_axes)):
         _check(
@@ -210,9 +215,11 @@ def _concatenate(inputs: tuple[Shaped, ...], *, axis: int) -> Result:
     first = inputs[0]
     _axes("concatenate", first, (axis,))
     for other in inputs[1:]:
-        fits = other.dtype == first.dtype and len(other.shape) == len(first.shape)
-        fits = fits and all(m == n for a, (m, n) in enumerate(zip(first.shape, other.shape, strict=True)) if a != axis)
-        _check(fits, f"concatenate: {_text(first)} and {_text(other)} differ beside axis {axis}")
+        same_dtype("concatenate", first, other)
+        alike = len(other.shape) == len(first.shape) and all(
+            m == n for a, (m, n) in enumerate(zip(first.shape, other.shape, strict=True)) if a != axis
+        )
+        _check(alike, f"concatenate: {_text(first)} and {_text(other)} differ beside axis {axis}")
     total = sum(x.shape[axis] for x in inputs)
     return (*first.shape[:axis], total, *first.shape[axis + 1 :]), first.dtype
 
