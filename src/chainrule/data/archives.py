@@ -64,6 +64,8 @@ def _read_npy(stream: _Stream, what: str, maximum: int) -> NDArray[Any]:
 
 
 def _npy_header(stream: _Stream, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    from tokenize import TokenError
+
     from numpy.lib import format as npy
 
     readers: dict[tuple[int, int], Callable[..., Any]] = {
@@ -75,7 +77,7 @@ def _npy_header(stream: _Stream, what: str) -> tuple[tuple[int, ...], bool, np.d
         if version not in readers:
             raise DataError(f"{what}: is of format version {version}, which is not read")
         shape, fortran, dtype = readers[version](stream, max_header_size=_MAXIMUM_HEADER)
-    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise DataError(f"{what}: its header is damaged ({error!s:.100})") from error
     return shape, fortran, dtype
 

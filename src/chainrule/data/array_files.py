@@ -82,7 +82,7 @@ def _recognise(
     if targets.dtype.kind == "U":
         return targets, named, f"classification: the targets are {told}"
     counted = bool(distinct[0] == 0 and distinct[-1] == len(distinct) - 1)
-    if named is not None or (counted and len(distinct) <= MAXIMUM_CLASSES):
+    if named is not None or (counted and len(distinct) <= min(MAXIMUM_CLASSES, len(targets) / 2)):
         return targets.astype(np.int64), named, f"classification: the targets are {told}, counted from 0"
     if few_classes(len(distinct), len(targets), True):
         labels = np.searchsorted(distinct, targets)
