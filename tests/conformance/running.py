@@ -1,4 +1,4 @@
-"""What the conformance tests share: running nodes on the reference engine, and finite differences along a direction."""
+"""What the tests of graph transformations share: running whole graphs, random arrays, slopes along a direction."""
 
 from __future__ import annotations
 
@@ -23,12 +23,6 @@ def evaluate(whole: Graph, arrays: Arrays) -> dict[str, Array]:
     return ReferenceEngine().compile(whole).run({name: arrays[name] for name in whole.inputs})
 
 
-def run(outputs: Sequence[Node], arrays: Arrays) -> list[Array]:
-    """The values of some nodes."""
-    results = evaluate(Graph({str(n): node for n, node in enumerate(outputs)}), arrays)
-    return [results[str(n)] for n in range(len(outputs))]
-
-
 def arrays_for(nodes: Sequence[Node], seed: int = 0) -> dict[str, Array]:
     """Random arrays for input nodes: normal floats, small whole numbers, coins."""
     random = np.random.default_rng(seed)
@@ -48,29 +42,3 @@ def along(loss: Node, wrt: Sequence[Node], directions: Sequence[Array]) -> Node:
     for gradient, direction in zip(gradients(loss, wrt), directions, strict=True):
         slope = slope + graph.sum(gradient * graph.constant(direction))
     return slope
-
-
-def difference(loss: Node, wrt: Sequence[Node], arrays: Arrays, directions: Sequence[Array], step: float) -> float:
-    """The central difference of a loss along a direction."""
-    sides = []
-    for sign in (1, -1):
-        moved = {
-            node.attributes["name"]: arrays[node.attributes["name"]] + sign * step * direction
-            for node, direction in zip(wrt, directions, strict=True)
-        }
-        sides.append(run([loss], {**arrays, **moved})[0])
-    return float((sides[0] - sides[1]) / (2 * step))
-
-
-def assert_slopes(loss: Node, wrt: Sequence[Node], arrays: Arrays, order: int = 2, tolerance: float = 1e-7) -> None:
-    """Derivatives along random directions, up to an order, are those that central differences give (float64)."""
-    random = np.random.default_rng(1)
-    directions = [random.normal(size=node.shape) for node in wrt]
-    for now in range(1, order + 1):
-        slope = along(loss, wrt, directions)
-        found = float(run([slope], arrays)[0])
-        measured = difference(loss, wrt, arrays, directions, 1e-5)
-        assert abs(found - measured) <= tolerance * (1 + abs(measured)), (
-            f"derivative {now} along a direction: {found} from the rules, {measured} by differences"
-        )
-        loss = slope
