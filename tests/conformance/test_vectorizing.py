@@ -53,7 +53,7 @@ def test_every_op_has_a_batching_rule_and_a_case() -> None:
 def _check_case(case: Case) -> None:
     inputs = case.inputs()
     names = [node.attributes["name"] for node in inputs]
-    draws = [dict(zip(names, case.arrays(seed), strict=True)) for seed in range(SIZE)]
+    draws = [dict(zip(names, case.arrays(seed=seed), strict=True)) for seed in range(SIZE)]
     for batched in _subsets(names):
         _assert_batched(Graph({"y": case.node(inputs)}), batched, draws)
 
