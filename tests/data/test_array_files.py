@@ -55,7 +55,8 @@ def test_targets_are_recognised_and_said(targets: Any, classes: Any, note: str) 
 
 
 def test_images_come_with_their_shape_and_names() -> None:
-    arrays: dict[str, Any] = {"x": np.full((30, 8, 8, 1), 255, np.uint8), "y": Y, "classes": np.array(["cat", "dog", "owl"])}
+    names = np.array(["cat", "dog", "owl"])
+    arrays: dict[str, Any] = {"x": np.full((30, 8, 8, 1), 255, np.uint8), "y": Y, "classes": names}
     train, _ = from_named_arrays(arrays, "arrays")
     assert train.classes == ("cat", "dog", "owl")
     assert train.preparation.scale == 1 / 255
