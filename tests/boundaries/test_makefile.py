@@ -80,6 +80,13 @@ def test_a_python_that_does_not_run_is_told_so(tmp_path: Path) -> None:
         assert f"PYTHON={python} does not run" in done.stderr
 
 
+def test_the_script_itself_answers_2(tmp_path: Path) -> None:
+    # make turns any failure into a 2 of its own.
+    script = [str(ROOT / "scripts" / "environment.sh"), str(tmp_path / "environment")]
+    environment = {**os.environ, "PYTHON": str(without_ensurepip(tmp_path))}
+    assert subprocess.run(script, env=environment, capture_output=True, check=False).returncode == 2
+
+
 def test_shims_that_fail_and_old_ones_are_passed_over(tmp_path: Path) -> None:
     # A version manager leaves a shim for each version that it knows, and most of them fail.
     shims = tmp_path / "shims"

@@ -103,6 +103,7 @@ def test_delimiters_marks_and_ends_of_lines(tmp_path: Path, delimiter: str, mark
     train, _ = read_csv(write(tmp_path, mark + text.encode()), "price")
     plain, _ = read_csv(write(tmp_path, HOUSES, "plain.csv"), "price")
     assert (train.inputs == plain.inputs).all()
+    assert train.preparation == plain.preparation
 
 
 def test_quotes_hold_delimiters_and_other_scripts(tmp_path: Path) -> None:
