@@ -59,7 +59,7 @@ class Case:
         """The op applied."""
         return self.build(inputs) if self.build else make(self.op, tuple(inputs), **self.attributes)
 
-    def arrays(self, dtype: str = "", seed: int = 0) -> list[Array]:
+    def arrays(self, seed: int = 0, dtype: str = "") -> list[Array]:
         """Operands drawn at random, by the domain that the op declares."""
         random = np.random.default_rng([seed, self.number, *map(ord, self.op)])
         drawn = [self._draw(random, operand, dtype) for operand in self.operands]

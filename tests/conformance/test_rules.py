@@ -52,7 +52,7 @@ def test_gradients_have_the_shapes_and_dtypes_of_their_inputs_and_float32_agrees
         floats = [x for x in inputs if x.dtype in FLOATS]
         found = gradients(weighted(node), floats)
         assert [(g.shape, g.dtype) for g in found] == [(x.shape, x.dtype) for x in floats]
-        slopes[dtype] = run(found, named(inputs, case.arrays(dtype)))
+        slopes[dtype] = run(found, named(inputs, case.arrays(dtype=dtype)))
     for low, high in zip(slopes["float32"], slopes["float64"], strict=True):
         np.testing.assert_allclose(low, high, rtol=2e-4, atol=2e-5)
 

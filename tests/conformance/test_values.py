@@ -25,7 +25,7 @@ EXACT = {name for name, op in OPS.items() if op.family in ("leaf", "move")} - {"
 
 def check_value(case: Case, dtype: str = "") -> None:
     """The law: shape, dtype and numbers are those of the plain loops."""
-    inputs, arrays = case.inputs(dtype), case.arrays(dtype)
+    inputs, arrays = case.inputs(dtype), case.arrays(dtype=dtype)
     node = case.node(inputs)
     (value,) = run([node], named(inputs, arrays))
     wanted = expected(case, arrays)

@@ -80,6 +80,8 @@ def map_nodes(
         with build.inheriting(origins.get(node)) if build is not None else contextlib.nullcontext():
             base = remake(node, inputs, mapping) if bodies and body_nodes(node) else node
             made = mapping[node] = change(base, inputs) if change else remake(base, inputs)
+            if build is not None:
+                build.note(made)  # a node that stays what it was has not been met by make
         region = regions.get(node)
         if build is not None and region is not None:
             build.regions[made] = replace(region, inputs=tuple(mapping.get(below, below) for below in region.inputs))

@@ -14,8 +14,9 @@ from chainrule.graph.shapes import SHAPES
 def verify(graph: Graph) -> Graph:
     """Check every node of a graph, bodies included, and give the graph back.
 
-    Raises `GraphError`: an op that is not listed, a shape or dtype that does not follow from the inputs, two inputs of
-    one name, a scan read by anything but last and stack, a param outside a body, an input inside one.
+    Raises `GraphError`: an op that is not listed, attributes that it has not, a shape or dtype that does not follow
+    from the inputs, a circle, two inputs of one name, a scan read by anything but last and stack, a param outside a
+    body, an input inside one.
     """
     _ = graph.inputs
     _verify(graph.outputs.values(), "the graph")
@@ -30,15 +31,18 @@ def verify(graph: Graph) -> Graph:
 
 def _verify(outputs: Iterable[Node], where: str) -> None:
     stacked: dict[Node, set[Node]] = {}
-    nodes = topological(outputs)
-    for node in nodes:
+    checked: set[Node] = set()
+    for node in topological(outputs):
+        if not checked.issuperset(node.inputs):
+            raise GraphError(f"{where}: {node!r} is behind itself: a graph has no circle")
+        checked.add(node)
         if node.op not in OPS:
             raise GraphError(f"{where}: there is no op {node.op!r}")
         if set(node.attributes) != set(OPS[node.op].attributes):
             raise GraphError(f"{where}: {node!r} has the attributes {sorted(node.attributes)}")
         try:
             expected = SHAPES[node.op](node.inputs, **node.attributes)
-        except GraphError as error:
+        except (GraphError, TypeError, ValueError, LookupError, AttributeError) as error:
             raise GraphError(f"{where}: {node!r}: {error}") from error
         if (node.shape, node.dtype) != expected:
             raise GraphError(f"{where}: {node!r} should be {expected[1]}{list(expected[0])}")
@@ -56,6 +60,9 @@ def _verify(outputs: Iterable[Node], where: str) -> None:
 def _verify_body(scan: Node, taken: set[Node], where: str) -> None:
     n_carry, n_xs = scan.attributes["n_carry"], scan.attributes["n_xs"]
     outputs = [*scan.attributes["next"], *taken]
+    for node in outputs:
+        if node.dtype == TUPLE:
+            raise GraphError(f"{where}: the body of a scan gives out {node!r}; take last or stack of it")
     for node in topological(outputs):
         if node.op == "input":
             raise GraphError(f"{where}: the body of a scan is not closed: it reads {node!r}")
