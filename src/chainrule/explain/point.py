@@ -1,0 +1,110 @@
+"""The losses of a step at a point: the graph and the float64 arrays that explaining and checking work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines.reference import ReferenceEngine
+from chainrule.errors import DataError, NotFiniteError, ShapeError
+from chainrule.graph import FLOATS, Build, Graph, Node, cast, constant, input, make, map_nodes
+from chainrule.training import DataSpec, build_gradients
+
+if TYPE_CHECKING:
+    from chainrule.run import Data, Run
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One descent of a step: its loss and gradients as a graph ("loss", "gradient/PATH"), and an array an input."""
+
+    name: str
+    graph: Graph
+    arrays: Mapping[str, Array]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The paths of the parameters that this descent moves."""
+        return tuple(name.removeprefix("gradient/") for name in self.graph.outputs if name.startswith("gradient/"))
+
+
+def points(run: Run, data: Data, samples: Sequence[int]) -> list[Point]:
+    """Each descent of a run's step, for a batch of these samples, in float64, at the run's own parameters.
+
+    Raises `DataError` for a sample that the data does not have, `ShapeError` for data of another kind.
+    """
+    spec, given = run._data(data)
+    for sample in samples:
+        if isinstance(sample, bool) or not isinstance(sample, int | np.integer) or not 0 <= sample < spec.samples:
+            raise DataError(f"there is no sample {sample!r}: the data has {spec.samples}, numbered from 0")
+    for name, (shape, _) in run.spec.arrays.items() if run.spec is not None else ():
+        if name not in spec.arrays:
+            raise DataError(f"the run was made for data with {name!r}, and this data has {', '.join(spec.arrays)}")
+        if spec.arrays[name][0] != shape:
+            raise ShapeError(f"the run's {name} are {list(shape)} a sample, and these are {list(spec.arrays[name][0])}")
+    rows = list(samples)
+    small = DataSpec(len(rows), spec.arrays, spec.preparing, spec.classes)
+    pool: dict[str, Any] = {**run.numbers, **run.arrays, "seed": run.seed & 0xFFFFFFFF}
+    pool |= {f"batch/{name}": given[name][rows] for name in spec.arrays}
+    pool |= {f"data/{name}": array for name, array in given.items() if name not in spec.arrays}
+    found = []
+    for descent, graph in build_gradients(run.step, small, len(rows), "float64"):
+        arrays = {name: np.asarray(pool[name], node.dtype) for name, node in graph.inputs.items()}
+        found.append(Point(descent.name, graph, arrays))
+    return found
+
+
+def values_of(graph: Graph, arrays: Mapping[str, Array]) -> dict[Node, Array]:
+    """Every node of a graph with its value, on the reference engine."""
+    return dict(ReferenceEngine().compile(graph).trace(arrays))
+
+
+def with_stopped_values(loss: Node, arrays: Mapping[str, Array]) -> tuple[Node, dict[str, Array]]:
+    """The loss with every stop_gradient as an input that keeps its value, and all arrays.
+
+    A gradient takes what is stopped as constant; so must whoever moves a parameter to measure that gradient.
+    """
+    graph = Graph({"loss": loss})
+    stopped = [node for node in graph.nodes if node.op == "stop_gradient"]
+    if not stopped:
+        return loss, dict(arrays)
+    fresh = {node: input(f"stopped/{n}", node.shape, node.dtype) for n, node in enumerate(stopped)}
+    values = ReferenceEngine().compile(Graph({str(n): node for n, node in enumerate(stopped)})).run(arrays)
+    held = {f"stopped/{n}": values[str(n)] for n in range(len(stopped))}
+    return map_nodes([loss], known=fresh)[loss], {**arrays, **held}
+
+
+def as_float64(graph: Graph) -> Graph:
+    """The same graph with float64 in the place of float32, constants, casts and the bodies of scans included."""
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        attributes = dict(node.attributes)
+        if attributes.get("dtype") in FLOATS:
+            attributes["dtype"] = "float64"
+        if node.op == "constant" and node.dtype in FLOATS:
+            return constant(attributes["value"], "float64")
+        if node.op == "cast" and attributes["dtype"] == inputs[0].dtype:
+            return cast(inputs[0], inputs[0].dtype)
+        return make(node.op, inputs, **attributes)
+
+    with Build():
+        return graph.map(change)
+
+
+def refuse_infinite(graph: Graph, arrays: Mapping[str, Array], what: str) -> None:
+    """Raise `NotFiniteError`, naming the node, if the value of a graph's first output is not finite."""
+    name, output = next(iter(graph.outputs.items()))
+    values = values_of(Graph({name: output}), arrays)
+    if np.isfinite(values[output]).all():
+        return
+    for node, value in values.items():
+        if node.op != "constant" and value.dtype.kind == "f" and not np.isfinite(value).all():
+            kind = "NaN" if np.isnan(value).any() else "infinite"
+            origin = graph.origins.get(node, "the graph")
+            raise NotFiniteError(f"{what} is not finite: first {kind} in {node.op} of {origin}")
