@@ -30,13 +30,6 @@ def digits(images: bool = False) -> tuple[Dataset, Dataset]:
     return Dataset(inputs, arrays["targets"], None, _DIGITS, preparation, "digits").split(0.2, seed=0)
 
 
-def iris(seed: int = 0) -> tuple[Dataset, Dataset]:
-    """150 iris flowers of three species, by four lengths in centimetres."""
-    from chainrule.data.tables import read_csv
-
-    return read_csv(FOLDER / "iris.csv", "species", seed=seed)
-
-
 def xor() -> tuple[Dataset, Dataset]:
     """The four samples of exclusive or; there is nothing to set apart, so both parts are the same."""
     inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)

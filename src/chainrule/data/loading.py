@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chainrule.data.dataset import Dataset
@@ -87,7 +88,9 @@ def _by_name(
     if name == "iris":
         from chainrule.data.tables import read_csv
 
-        return read_csv(built_in.FOLDER / "iris.csv", target or "species", seed=seed, ignore=ignore, task=task)
+        path = built_in.FOLDER / "iris.csv"
+        train, test = read_csv(path, target or "species", seed=seed, ignore=ignore, task=task)
+        return replace(train, name=name), replace(test, name=name)
     _refuse_table_options(name, target, ignore, task)
     if name == "digits":
         return built_in.digits(images)
