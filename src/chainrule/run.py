@@ -109,9 +109,7 @@ class Run(Training):
         elif isinstance(data, Mapping):
             arrays, preparing = {name: _plain_array(name, array) for name, array in data.items()}, {}
         else:
-            raise DataError(
-                f"data is a Dataset or a dictionary of arrays, not {type(data).__name__}; see chainrule.data"
-            )
+            raise _no_data(data)
         lengths = {name: len(array) for name, array in arrays.items()}
         if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
             raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
@@ -174,7 +172,8 @@ class Run(Training):
             return restored
         single = found.shape[1] == 1
         numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(found, axis=1)
-        return np.asarray(self.classes)[numbers]
+        names: Array = np.asarray(self.classes)[numbers]
+        return names
 
     def apply(self, model: AnyLayer, *inputs: Any) -> Array:
         """The output of one model of the step for some arrays, in prediction mode: a decoder, a generator."""
@@ -194,7 +193,7 @@ class Run(Training):
             raise ConfigurationError(
                 f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
             )
-        array = _plain_array("inputs", inputs)
+        array = _plain_array("inputs", inputs.inputs if isinstance(inputs, Dataset) else inputs)
         wanted = self._known_spec().arrays["inputs"][0]
         if array.shape[1:] != wanted:
             raise ShapeError(f"inputs are (samples, {', '.join(map(str, wanted))}), and these are {list(array.shape)}")
@@ -285,7 +284,7 @@ def fit(
     """Train a model (or a step of your own) on data, and give the run.
 
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
-    classes get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
+    labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. The same seed, machine and version give the same bits. ``progress`` writes
     a line an epoch (None: on a terminal).
 
@@ -329,6 +328,8 @@ def prepare(
         raise ConfigurationError(f"dtype is {' or '.join(FLOATS)}, not {dtype!r}")
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
+    if not isinstance(train, Dataset | Mapping):
+        raise _no_data(train)
     samples = len(train) if isinstance(train, Dataset) else len(next(iter(train.values()))) if train else 0
     size = samples if batch_size is None else batch_size
     if not isinstance(size, int) or size < 1:
@@ -349,8 +350,14 @@ def prepare(
         if train.targets is None:
             raise DataError("to fit a model, the data needs targets; a step of your own can do without")
         train.check_trainable()
-        loss = loss or (cross_entropy if classes is not None else mean_squared_error)
+        loss = loss or (cross_entropy if train.labels is not None else mean_squared_error)
         optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
+        if not isinstance(loss, Loss):
+            raise ConfigurationError(f"a loss is one of chainrule.losses, such as cross_entropy, not {loss!r}")
+        if isinstance(optimizer, type) or not hasattr(optimizer, "apply"):
+            raise ConfigurationError(
+                f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
+            )
         run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
     run.shuffle = shuffle
     run.spec, _ = run._data(train)
@@ -392,6 +399,13 @@ def load(
     )
     run.restore_callbacks(found.callbacks)
     return run
+
+
+def _no_data(data: object) -> DataError:
+    return DataError(
+        f"data is a Dataset or a dictionary of arrays, not {type(data).__name__}; "
+        "chainrule.data.from_arrays(inputs, targets) makes a Dataset"
+    )
 
 
 def _preparing(preparation: Preparation, scaled_targets: bool) -> dict[str, Array]:

@@ -71,7 +71,6 @@ class Loaded:
 
 def save_run(run: Savable, folder: Path) -> Path:
     """Write run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl; the checkpoint last."""
-    files.make_folder(folder)
     settings = {
         name: getattr(run, name) for name in ("name", "batch_size", "dtype", "seed", "shuffle", "epoch", "stopped")
     }
@@ -94,6 +93,7 @@ def save_run(run: Savable, folder: Path) -> Path:
     lines += [{"kind": "epoch", **record} for record in run.history.epochs]
     position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": run.remembered()}
     shared = {name: array for name, array in run.arrays.items() if name.startswith((f"{PARAMETERS}/", f"{STATE}/"))}
+    files.make_folder(folder)  # only now: what cannot be written leaves nothing behind
     files.write_configuration(folder, tables)
     files.write_metrics(folder, lines)
     files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from chainrule import graph
@@ -41,6 +41,8 @@ class UpdateScope:
     name: str
     step: Node
     numbers: dict[str, float]
+    #: What schedules give at this step, by the name that a number would have: for the history.
+    scheduled: dict[str, Node] = field(default_factory=dict)
 
     def remember(self, what: str, path: str, like: Node, start: float = 0.0) -> Node:
         """The array that this update keeps for a parameter, of the parameter's shape; first filled with ``start``."""
@@ -53,9 +55,11 @@ class UpdateScope:
 
     def number(self, name: str, value: Number) -> Node:
         """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step."""
-        if callable(value):
-            return value(graph.cast(self.step, self.record.dtype))
         full = f"{NUMBERS}/{self.name}.{name}" if self.name else f"{NUMBERS}/{name}"
+        if callable(value):
+            step = graph.cast(self.step, self.record.dtype)
+            self.scheduled[full] = graph.lift(value(step), step)
+            return self.scheduled[full]
         self.numbers[full] = float(value)
         return graph.input(full, (), self.record.dtype)
 

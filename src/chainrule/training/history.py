@@ -64,7 +64,8 @@ class History:
         part = {name: np.asarray(column[first:]) for name, column in self._columns.items()}
         samples, seconds = part["samples"], float(part["seconds"].sum())
         means = {
-            name: float(np.average(column, weights=samples))
+            # The mean of what never changes is that number itself, not one that rounding has touched.
+            name: float(column[0] if (column == column[0]).all() else np.average(column, weights=samples))
             for name, column in part.items()
             if name not in ("step", "epoch", "samples", "seconds")
         }

@@ -49,6 +49,7 @@ class StepState:
             record.seed = graph.random_bits(seed, graph.cast(self.number, "uint32"), "step")
         self.descents: list[Descent] = []
         self.numbers: dict[str, float] = {}
+        self.scheduled: dict[str, Node] = {}
         self._models: dict[str, AnyLayer] = {}
 
     @property
@@ -105,7 +106,7 @@ class StepState:
         name = "+".join(getattr(model, "name", "") or "" for model in chosen)
         self.descents.append(Descent(name, loss, parameters, slopes))
         with scope("optimizer", absolute=True), phase("update"):
-            inner = UpdateScope(self._record, name, self.number, self.numbers)
+            inner = UpdateScope(self._record, name, self.number, self.numbers, self.scheduled)
             moves = optimizer.apply(inner, slopes, parameters)
             if set(moves) != set(parameters):
                 raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
@@ -170,7 +171,7 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
 
     Inputs: "step", "seed", "batch/indices", "data/…", "numbers/…", and the state: "parameters/…", "state/…",
     "optimizer/…". Outputs: the new state under the same names, what the function records, "gradient_norm",
-    "learning_rate" and "finite". If a loss or a gradient is not finite, the state stays as it was.
+    "finite", and the "learning_rate" of a schedule. If a loss or a gradient is not finite, the state stays as it was.
     """
     with Build() as build:
         record = Record(dtype)
@@ -202,6 +203,9 @@ def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str
     finite = is_finite(norm)
     for descent in state.descents:
         finite = graph.logical_and(finite, is_finite(descent.loss))
+    for name, node in state.scheduled.items():
+        if name.endswith("learning_rate"):
+            logs.setdefault(name.rpartition("/")[2], node)
     logs["gradient_norm"] = norm
     logs["finite"] = finite
     outputs: dict[str, Node] = {}

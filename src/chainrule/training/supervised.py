@@ -70,5 +70,6 @@ def _check_classes(outputs: Node, batch: Batch) -> None:
     units, classes = outputs.shape[1], len(batch.classes)
     if units < classes and not (units == 1 and classes == 2):
         raise ConfigurationError(
-            f"the data has {classes} classes, and the last layer only {units} units; make it Dense({classes})"
+            f"the data has {classes} classes, and the last layer only {units} unit{'s' * (units > 1)}; "
+            f"make it Dense({classes})"
         )
