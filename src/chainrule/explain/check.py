@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-#: Slopes measured as `measure_slope` does are good to about 1e-9 of themselves; a rule that is wrong in one sign, factor
-#: or operand is off by far more than 1e-3. Between the two there is room for badly scaled data.
+#: Slopes measured as `measure_slope` does are good to about 1e-9 of themselves; a rule that is wrong in a sign, a
+#: factor or an operand is off by far more than 1e-3. Between the two there is room for badly scaled data.
 TOLERANCE = 1e-6
 #: A measurement counts if it could see an error of the size of the tolerance ten times over.
 _MARGIN = 0.1
@@ -40,9 +40,9 @@ class CheckRow:
     """What was measured of one parameter array.
 
     ``worst`` is the largest relative error, found at ``where`` (a direction, or an element), with the derivative
-    ``found`` by the graph and the one ``measured``. ``count`` measurements were made; of these ``moved`` beside a corner
-    (a kink at the very point, where there is no single slope), and ``unresolved`` could not tell. ``status`` is
-    "passed", "failed", or "unresolved" where none of them could.
+    ``found`` by the graph and the one ``measured``. ``count`` measurements were made; of these ``moved`` beside a
+    corner (a kink at the very point, where there is no single slope), and ``unresolved`` could not tell. ``status``
+    is "passed", "failed", or "unresolved" where none of them could.
     """
 
     name: str

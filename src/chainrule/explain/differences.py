@@ -63,7 +63,7 @@ def _descend(along: Callable[[float], float], step: float, last: float, target: 
         bends.append(abs(above - 2 * middle + below) / step)
         rounding = _EPSILON * max(abs(above), abs(below)) / step if above != below else 0.0
         if len(slopes) >= 3:
-            value, disagreement = _extrapolated(*slopes[-3:], rounding)
+            value, disagreement = _extrapolated(slopes[-3], slopes[-2], slopes[-1], rounding)
             uncertainty = max(disagreement, rounding)
             if uncertainty < best.uncertainty:
                 x, y, z = bends[-3:]
