@@ -73,7 +73,7 @@ def test_an_output_layer_in_the_loop_leaves_it_at_the_end_with_what_follows() ->
     def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
         h = graph.tanh(carries[0] @ w + slices[0])
         logits = graph.sin(h) @ v + graph.broadcast_to(b, (2, 7))
-        return [h], [graph.argmax(logits, 1), graph.max(logits, 1), graph.sin(slices[0])]
+        return [h], [graph.argmax(logits, 1), graph.max(logits, 1), graph.sin(slices[0]), carries[0] @ v]
 
     x, h = graph.input("x", (4, 2, 3), "float64"), graph.input("h", (2, 3), "float64")
     loop = Loop(body, [h], [x], 4, captured=[w, v, b])

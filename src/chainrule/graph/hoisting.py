@@ -80,10 +80,9 @@ class _Loop:
 
         whole = Batching(length, outside, slices)
         sequences = {place: outside[place] for place in slices} | dict(zip(early, whole(early), strict=True))
-        rows = list(dict.fromkeys(
-            x for node in topological(given) for x in ((node,) if node in given else node.inputs)
-            if x in carried - sunk and (x in given or node in sunk)
-        ))  # fmt: skip
+        # What is still taken of the loop: what was, and what the sunk part reads.
+        read_late = [x for node in topological(given) if node in sunk for x in node.inputs]
+        rows = [x for x in dict.fromkeys([*given, *read_late]) if x in carried - sunk]
         targets = [*after, *rows]
         read = {x for node in topological(targets, stop=sequences) for x in node.inputs} | set(targets)
         sequences = {place: sequence for place, sequence in sequences.items() if place in read}
