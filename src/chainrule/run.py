@@ -55,6 +55,8 @@ class Run(Training):
         self.preparation = preparation or Preparation()
         self.classes, self.spec, self.name = classes, spec, name
         self.shuffle = True
+        #: Where the data came from, and what else is to be known to go on: plain values, kept in run.toml.
+        self.source: dict[str, Any] = {}
         self._measures: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
@@ -391,6 +393,7 @@ def load(
     else:
         run = Run(step, engine=choose(engine), **common)
     run.arrays, run.numbers, run.history = found.arrays, found.numbers, found.history
+    run.source = found.source
     run.epoch, run.offset, run.shuffle, run.stopped = (
         found.epoch,
         found.offset,

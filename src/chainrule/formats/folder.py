@@ -27,6 +27,8 @@ CONFIGURATION, WEIGHTS, CHECKPOINT, METRICS = (
 )
 FORMAT = 1
 _MAXIMUM_TEXT = 64 * 2**20
+#: A line a step: stochastic descent over many epochs writes hundreds of megabytes.
+_MAXIMUM_METRICS = 2 * 2**30
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -105,7 +107,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for number, line in enumerate(_bounded(path).splitlines(), 1):
+    for number, line in enumerate(_bounded(path, _MAXIMUM_METRICS).splitlines(), 1):
         try:
             entry = json.loads(line)
         except ValueError as error:
@@ -116,8 +118,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _bounded(path: Path) -> bytes:
+def _bounded(path: Path, maximum: int = _MAXIMUM_TEXT) -> bytes:
     size = path.stat().st_size
-    if size > _MAXIMUM_TEXT:
-        raise RunFileError(f"{path} is {size:,} bytes, more than any run writes ({_MAXIMUM_TEXT:,})")
+    if size > maximum:
+        raise RunFileError(f"{path} is {size:,} bytes, more than any run writes ({maximum:,})")
     return path.read_bytes()

@@ -38,6 +38,7 @@ class Savable(Protocol):
     arrays: dict[str, Array]
     numbers: dict[str, float]
     name: str
+    source: dict[str, Any]
     batch_size: int
     dtype: str
     seed: int
@@ -61,6 +62,7 @@ class Loaded:
     classes: tuple[str, ...] | None
     spec: DataSpec | None
     settings: Mapping[str, Any]
+    source: dict[str, Any]
     arrays: dict[str, Array]
     numbers: dict[str, float]
     callbacks: Mapping[str, Any]
@@ -79,6 +81,8 @@ def save_run(run: Savable, folder: Path) -> Path:
         "run": {**settings, "step": run.step.name, "engine": run.engine.name},
     }
     tables["made_with"] = versions()
+    if run.source:
+        tables["source"] = run.source
     if run.classes is not None:
         tables["classes"] = list(run.classes)
     if run.spec is not None:
@@ -120,10 +124,11 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             classes=tuple(map(str, tables["classes"])) if "classes" in tables else None,
             spec=spec,
             settings=tables["run"],
+            source=dict(tables.get("source", {})),
             arrays=arrays,
             numbers=numbers,
             callbacks=position["callbacks"],
-            history=_history(files.read_metrics(folder), int(arrays["step"])),
+            history=_history(files.read_metrics(folder), int(arrays["step"]), epoch),
             epoch=epoch,
             offset=offset,
         )
@@ -137,12 +142,14 @@ def _spec(table: Mapping[str, Any], classes: Any) -> DataSpec:
     return DataSpec(int(table["samples"]), arrays, preparing, tuple(map(str, classes)) if classes is not None else None)
 
 
-def _history(lines: list[dict[str, Any]], last_step: int) -> History:
+def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int) -> History:
+    """What the checkpoint knows of: the metrics are written first, and a kill may have come between."""
     history = History()
     for line in lines:
         kind = line.pop("kind", "step")
         if kind == "epoch":
-            history.epochs.append(line)
+            if line.get("epoch", 0) <= last_epoch:
+                history.epochs.append(line)
         elif line.get("step", 0) <= last_step:
             history.add_step(line)
     return history

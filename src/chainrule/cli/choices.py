@@ -1,0 +1,155 @@
+"""Words of the command line as layers, losses and optimizers; an unknown one is answered with those there are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chainrule.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from chainrule.data import Dataset
+    from chainrule.layers import AnyLayer
+    from chainrule.losses import Loss
+    from chainrule.optimizers import Optimizer
+
+T = TypeVar("T")
+
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "leaky_relu", "identity")
+LOSSES = ("cross_entropy", "binary_cross_entropy", "mean_squared_error", "half_squared_error")
+OPTIMIZERS = ("sgd", "adam")
+DTYPES = ("float32", "float64")
+TASKS = ("classification", "regression")
+_LARGEST_LAYER = 1_000_000
+
+
+def one_of(option: str, value: str, known: Sequence[str]) -> str:
+    """The name that was meant, in whatever case and with - or _."""
+    name = value.strip().lower().replace("-", "_").replace(" ", "_")
+    if name in known:
+        return name
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = f"did you mean {close[0]}? " if close else ""
+    raise ConfigurationError(f"{option} {value!r} is not known: {near}there are {', '.join(known)}")
+
+
+def hidden_sizes(values: Sequence[str]) -> tuple[int, ...]:
+    """Sizes of hidden layers from "64", "500,150", or several of these; "none" is no hidden layer.
+
+    >>> hidden_sizes(["500,150"]), hidden_sizes(["none"])
+    ((500, 150), ())
+    """
+    texts = [text.strip() for value in values for text in value.split(",")]
+    if [text.lower() for text in texts] in (["none"], ["0"]):
+        return ()
+    sizes = []
+    for text in texts:
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _LARGEST_LAYER:
+            raise ConfigurationError(
+                f"--hidden {','.join(texts)}: {text!r} is not a number of units from 1 to {_LARGEST_LAYER:,}; "
+                "write 64, or 500,150 for two layers, or none"
+            )
+        sizes.append(int(text))
+    return tuple(sizes)
+
+
+def batch_size(value: str) -> int | None:
+    """A number of samples, or None for "all".
+
+    >>> batch_size("32"), batch_size("all")
+    (32, None)
+    """
+    text = value.strip().lower()
+    if text == "all":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ConfigurationError(f"--batch-size {value!r} is neither a whole number above 0 nor all")
+    return int(text)
+
+
+def finite(option: str, value: float | None) -> float | None:
+    """A number that is one."""
+    if value is not None and not math.isfinite(value):
+        raise ConfigurationError(f"{option} is a finite number, not {value:g}")
+    return value
+
+
+def make_model(data: Dataset, hidden: Sequence[int], activation: str, loss: Loss) -> AnyLayer:
+    """Dense layers of these sizes, and a linear one with as many units as the loss wants."""
+    from chainrule.layers import Chain, Dense, Flatten
+
+    function = _activations()[activation]
+    first = [Flatten()] if len(data.sample_shape) > 1 else []
+    return Chain(*first, *(Dense(size, function) for size in hidden), Dense(_outputs(data, loss)))
+
+
+def make_loss(data: Dataset, name: str | None) -> Loss:
+    """The loss of this name, if it suits the targets; without a name, the usual one."""
+    from chainrule import losses
+
+    classes = data.classes
+    if name is None:
+        return losses.mean_squared_error if classes is None else losses.cross_entropy
+    name = one_of("--loss", name, LOSSES)
+    if classes is None and "entropy" in name:
+        raise ConfigurationError(
+            f"--loss {name} is for classes, and the target is a number to be predicted; use mean_squared_error"
+        )
+    if classes is not None and name == "binary_cross_entropy" and len(classes) != 2:
+        raise ConfigurationError(
+            f"--loss binary_cross_entropy is for two classes, and there are {len(classes)}; use cross_entropy"
+        )
+    found: Loss = getattr(losses, name)
+    return found
+
+
+def make_optimizer(
+    name: str | None, learning_rate: float | None, momentum: float | None, nesterov: bool | None
+) -> Optimizer:
+    """Descent with momentum 0.9 and a rate of 0.1, or Adam with 0.001, or what was asked for."""
+    from chainrule.optimizers import SGD, Adam
+
+    if finite("--learning-rate", learning_rate) == 0:
+        raise ConfigurationError("--learning-rate 0 would change nothing; it is a number above 0, such as 0.1")
+    if one_of("--optimizer", name or "sgd", OPTIMIZERS) == "adam":
+        if momentum is not None or nesterov:
+            raise ConfigurationError("--momentum and --nesterov belong to --optimizer sgd; Adam has its own")
+        return Adam() if learning_rate is None else Adam(learning_rate)
+    return SGD(0.1 if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov))
+
+
+def told_optimizer(optimizer: Optimizer | None) -> str:
+    """The optimizer in words, with its numbers."""
+    if optimizer is None:
+        return "a step of your own"
+    settings: Mapping[str, Any] = vars(optimizer)
+    shown = [f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items() if _is_told(name, value)]
+    names = {"SGD": "gradient descent"}
+    kind = names.get(type(optimizer).__name__, type(optimizer).__name__)
+    return ", ".join([kind, *shown, *(["in Nesterov's form"] if settings.get("nesterov") else [])])
+
+
+def _is_told(name: str, value: Any) -> bool:
+    return name in ("learning_rate", "momentum") and isinstance(value, int | float) and value != 0
+
+
+def _activations() -> Mapping[str, Callable[[Any], Any]]:
+    import chainrule
+
+    return {name: getattr(chainrule, name) for name in ACTIVATIONS}
+
+
+def _outputs(data: Dataset, loss: Loss) -> int:
+    from chainrule.losses import BinaryCrossEntropy
+
+    if data.classes is not None:
+        return 1 if isinstance(loss, BinaryCrossEntropy) else max(len(data.classes), 2)
+    shape = () if data.targets is None else data.targets.shape[1:]
+    if len(shape) != 1:
+        raise ConfigurationError(
+            f"the targets of a sample have the shape {list(shape)}; the command trains on one row of numbers a sample"
+        )
+    return int(shape[0])

@@ -1,0 +1,127 @@
+"""`chainrule doctor`: what is installed, what this machine is, which data are here, what an extra would add."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata, util
+from pathlib import Path
+
+import typer
+
+#: Extra -> the library to look for, and what it adds.
+EXTRAS = {
+    "plot": ("matplotlib", "the pictures that the examples write"),
+    "sklearn": ("sklearn", "data sets and measures of scikit-learn, for examples and comparisons"),
+}
+_BASE = ("numpy", "safetensors", "typer", "rich", "tomli-w")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def doctor() -> None:
+    """Say what is installed here, and what an extra would add.
+
+    Versions, processor, engines, data folders, and for each extra that is not
+    installed the command that installs it. The exit code is 1 if something that
+    chainrule cannot do without is missing.
+
+    \b
+    Example:
+      chainrule doctor
+    """
+    from chainrule import __version__
+    from chainrule.cli.screen import say, say_entry
+
+    say_entry("chainrule", f"{__version__}, in {Path(__file__).resolve().parents[1]}")
+    say_entry("Python", f"{platform.python_version()}, {sys.executable}")
+    found = {name: _version(name) for name in _BASE}
+    say_entry("Needs", ", ".join(f"{name} {version or 'MISSING'}" for name, version in found.items()))
+    say_entry("Machine", f"{platform.system()} {platform.machine()}, {_processor()}")
+    say_entry("Threads", _threads())
+    say()
+    for name, words in _engines():
+        say_entry("Engine", f"{name}: {words}")
+    say()
+    _tell_data()
+    say()
+    for extra, (library, purpose) in EXTRAS.items():
+        there = util.find_spec(library) is not None
+        words = "installed" if there else f"not installed. To add it: pip install 'chainrule[{extra}]'"
+        say_entry("Extra", f"{extra}: {purpose}; {words}")
+    if not all(found.values()):
+        raise typer.Exit(1)
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or "processor unknown"
+
+
+def _threads() -> str:
+    count = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    words = f"{usable} core{'s' if usable > 1 else ''} may be used" + (f" of {count}" if usable != count else "")
+    set_here = [f"{name}={os.environ[name]}" for name in _THREADS if os.environ.get(name)]
+    return f"{words}; {', '.join(set_here)}" if set_here else f"{words}; NumPy's own choice of threads ({_blas()})"
+
+
+def _blas() -> str:
+    import numpy as np
+
+    try:
+        found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return f"{found['name']} {found['version']}"
+    except (KeyError, TypeError):
+        return "its linear algebra is not named"
+
+
+def _engines() -> list[tuple[str, str]]:
+    """Each engine, and whether it computes: 1 + 1 is asked of it."""
+    import numpy as np
+
+    from chainrule import graph
+    from chainrule.engines.choose import NAMES, choose
+    from chainrule.errors import ChainruleError
+
+    one = graph.input("one", ())
+    asked = graph.Graph({"two": one + one})
+    found = []
+    for name in NAMES:
+        try:
+            answer = float(choose(name).compile(asked).run({"one": np.ones((), np.float32)})["two"])
+            works = "works" if answer == 2 else f"is broken: 1 + 1 gave {answer:g}"
+        except (ChainruleError, ImportError, OSError) as error:
+            works = str(error)
+        default = " (the default)" if name == choose().name else ""
+        found.append((name + default, works))
+    return found
+
+
+def _tell_data() -> None:
+    from chainrule.cli.screen import say_entry
+    from chainrule.data import names
+    from chainrule.data.sources import SOURCES, cache_folder, locate
+    from chainrule.errors import DataError
+
+    say_entry("Data", f"come along: {', '.join(name for name in names() if name not in SOURCES)}")
+    for name in SOURCES:
+        try:
+            folder = locate(name)
+        except DataError as error:
+            say_entry("Data", str(error))
+            return
+        where = f"not here; `chainrule train {name}` downloads it into {cache_folder() / name}"
+        say_entry("Data", f"{name}: {folder or where}")

@@ -1,0 +1,42 @@
+"""`chainrule evaluate`: how well a run does on its test part, or on other data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chainrule.cli.arguments import OtherData, Quiet, RunFolder
+
+
+def evaluate(
+    run: RunFolder,
+    data: OtherData = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The target's column, if it has another name there.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a run on its own test part, or on data it has not seen.
+
+    Without DATA it is the test part of the data the run was trained on, which
+    took no part in training. A further file is measured whole.
+
+    \b
+    Examples:
+      chainrule evaluate runs/digits-1
+      chainrule evaluate runs/iris-1 more-flowers.csv
+      chainrule evaluate runs/houses-1 houses-2024.csv --target sold_for
+    """
+    from chainrule.cli.results import tell_results
+    from chainrule.cli.running import open_run
+    from chainrule.cli.screen import say, say_entry
+    from chainrule.cli.sources import data_for
+
+    found = open_run(run)
+    samples, words = data_for(found, run, data, target)
+    if not quiet:
+        say_entry("Run", f"{run}, after {found.epoch} epoch{'' if found.epoch == 1 else 's'}")
+        say_entry("Data", words)
+        say()
+    tell_results(found, samples, "Result", brief=quiet)

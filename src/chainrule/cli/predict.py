@@ -1,0 +1,119 @@
+"""`chainrule predict`: what a run says of new samples."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chainrule.cli.arguments import RunFolder
+from chainrule.errors import ConfigurationError, DataError, RunFileError
+
+if TYPE_CHECKING:
+    from chainrule.run import Run
+
+
+def predict(
+    run: RunFolder,
+    data: Annotated[
+        str | None,
+        typer.Argument(metavar="[DATA]", help="A name, or a file; it needs no target.", show_default=False),
+    ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(metavar='"A,B,…"', help="One sample on the command line, its values in the order of the table."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write there instead of to the terminal.")
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add a column for each class: how probable it is.")
+    ] = False,
+) -> None:
+    """Predict the targets of new samples, as CSV lines.
+
+    A table is read by the names of its columns, in any order; further columns,
+    the target too, are left alone. Numbers come in the target's own units.
+
+    \b
+    Examples:
+      chainrule predict runs/iris-1 flowers.csv
+      chainrule predict runs/iris-1 --row "5.1,3.5,1.4,0.2"
+      chainrule predict runs/digits-1 digits --probabilities --output said.csv
+    """
+    from chainrule.cli.running import open_run, writable
+    from chainrule.cli.screen import say
+
+    if (data is None) == (not row):
+        raise ConfigurationError('name what to predict: DATA, or a sample by --row "5.1,3.5,…"; one of the two')
+    if output is not None:
+        writable(output)
+    found = open_run(run)
+    inputs = _rows(found, row) if row else _inputs(found, str(data))
+    lines = list(_lines(found, inputs, probabilities))
+    if output is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
+        return
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows(lines)
+    from chainrule.formats.folder import write_bytes
+
+    write_bytes(output, content.getvalue().encode())
+    say(f"{len(lines) - 1:,} predictions are in {output}")
+
+
+def _lines(run: Run, inputs: Any, probabilities: bool) -> Iterator[Sequence[object]]:
+    if run.model is None:
+        raise RunFileError("this run was trained by a step of its own, so there is no one model to predict with")
+    said = run.predict(inputs)
+    name = run.preparation.target_name or "prediction"
+    if run.classes is None:
+        if probabilities:
+            raise ConfigurationError("--probabilities is for classes; this run predicts a number")
+        outputs = said.shape[1]
+        yield ["sample", *([name] if outputs == 1 else [f"{name} {place}" for place in range(outputs)])]
+        yield from ([place, *(f"{value:.6g}" for value in values)] for place, values in enumerate(said.tolist()))
+        return
+    from chainrule.cli.results import is_probable, scores_of
+
+    scores = scores_of(run, inputs)
+    best = "probability" if is_probable(run) else "score"
+    yield ["sample", name, best, *(f"{best} of {one}" for one in run.classes if probabilities)]
+    for place, label in enumerate(scores.argmax(axis=1)):
+        every = [f"{value:.6g}" for value in scores[place].tolist()] if probabilities else []
+        yield [place, run.classes[int(label)], f"{scores[place, label]:.6g}", *every]
+
+
+def _inputs(run: Run, data: str) -> Any:
+    from chainrule.cli.sources import read_like
+
+    found, _ = read_like(run, data, None, with_targets=False)
+    return found.inputs
+
+
+def _rows(run: Run, rows: Sequence[str]) -> Any:
+    import numpy as np
+
+    columns = [column.name for column in run.preparation.columns]
+    parsed = [next(csv.reader([text], skipinitialspace=True), []) for text in rows]
+    shape = run.spec.arrays["inputs"][0] if run.spec is not None else ()
+    wanted = len(columns) or int(np.prod(shape))
+    for number, cells in enumerate(parsed, 1):
+        if len(cells) != wanted:
+            names = f": {', '.join(columns)}" if columns else ""
+            raise DataError(f"--row {number} has {len(cells)} values, and a sample has {wanted}{names}")
+    if columns:
+        named = [dict(zip(columns, cells, strict=True)) for cells in parsed]
+        return run.preparation.encode(named, "--row")
+    try:
+        values = np.array([[float(cell) for cell in cells] for cells in parsed], np.float32)
+    except ValueError as error:
+        raise DataError(f"--row: {error}") from error
+    if not np.isfinite(values).all():
+        raise DataError("--row: NaN and infinity are no values to predict from")
+    return values.reshape(len(values), *shape)

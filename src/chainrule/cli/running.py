@@ -1,0 +1,167 @@
+"""Run folders: named, claimed, opened, and kept while a training goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from chainrule.cli.screen import say
+from chainrule.errors import ConfigurationError, RunFileError
+from chainrule.training.callbacks import Callback
+from chainrule.training.loop import Training
+
+if TYPE_CHECKING:
+    from chainrule.run import Run
+
+RUNS = "runs"
+
+
+def command(*words: object) -> str:
+    """A command to copy, each word quoted as the shell wants it.
+
+    >>> command("check", "runs/my run")
+    "chainrule check 'runs/my run'"
+    """
+    import shlex
+
+    return " ".join(["chainrule", *(shlex.quote(str(word)) for word in words)])
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder; RunFileError says what is there instead."""
+    from chainrule.run import load
+
+    if not folder.exists():
+        there = sorted(path.parent for path in Path(RUNS).glob("*/run.toml")) if Path(RUNS).is_dir() else []
+        known = f"; there are {', '.join(str(path) for path in there[-8:])}" if there else ""
+        raise RunFileError(f"there is no run folder {folder}{known}")
+    if not folder.is_dir():
+        raise RunFileError(f"{folder} is a file; a run is a folder, as runs/digits-1 is")
+    return load(folder)
+
+
+def claim_folder(wanted: Path | None, name: str) -> Path:
+    """A folder for a new run, made now, so that two trainings never write into one."""
+    if wanted is not None:
+        if wanted.is_dir() and any(wanted.iterdir()):
+            there = f"holds a run; go on with it by --resume {wanted}" if _is_run(wanted) else "has files in it"
+            raise ConfigurationError(f"--output {wanted} {there}, or name another folder")
+        _make(wanted, exist_ok=True)
+        return wanted
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    taken = [path.name.removeprefix(f"{stem}-") for path in Path(RUNS).glob(f"{stem}-*")]
+    number = 1 + max((int(text) for text in taken if text.isascii() and text.isdigit()), default=0)
+    while True:
+        folder = Path(RUNS) / f"{stem}-{number}"
+        if _make(folder, exist_ok=False):
+            return folder
+        number += 1
+
+
+def _make(folder: Path, *, exist_ok: bool) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except FileExistsError:
+        if exist_ok or not folder.is_dir():
+            raise RunFileError(f"the folder {folder} could not be made: a file of that name is there") from None
+        return False
+    except OSError as error:
+        raise RunFileError(
+            f"the folder {folder} could not be made ({error.strerror or error}); name another place by --output"
+        ) from error
+    return True
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.toml").is_file()
+
+
+def is_whole(run: Run) -> bool:
+    """Whether parameters, history and place in the data belong together: not so if a second Ctrl-C cut a step."""
+    known = run.spec.samples if run.spec is not None else 0
+    return int(run.arrays["step"]) == len(run.history) and run.history.samples == run.epoch * known + run.offset
+
+
+def save_at_last(run: Run, folder: Path) -> Path:
+    """Save a trained run; where its folder takes nothing more, in another one, since training is dear."""
+    try:
+        return run.save(folder)
+    except (RunFileError, OSError) as error:
+        with contextlib.suppress(RunFileError, OSError):
+            other = run.save(Path(tempfile.mkdtemp(prefix="chainrule-")))
+            say(f"{error}\nThe run was saved in {other} instead: move it to where it can stay.", error=True)
+            return other
+        raise
+
+
+class Keeper(Callback):
+    """Saves the run after an epoch or some steps, every ten seconds, so that a kill loses little.
+
+    A folder that cannot be written to now may be later: it is said once, and tried again.
+    """
+
+    def __init__(self, folder: Path, seconds: float = 10.0) -> None:
+        self.folder, self.seconds = folder, seconds
+        self._next = time.monotonic() + seconds
+        self._told = False
+
+    def on_steps(self, training: Training, records: list[dict[str, Any]]) -> None:
+        """Save, if it is time."""
+        self._save(training)
+
+    def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
+        """Save, if it is time."""
+        self._save(training)
+
+    def _save(self, training: Any) -> None:
+        start = time.monotonic()
+        if start < self._next:
+            return
+        try:
+            training.save(self.folder)
+        except (RunFileError, OSError) as error:
+            if not self._told:
+                say(f"training goes on, but {error}", error=True)
+            self._told = True
+        # A large run on a slow disk must not spend its time on being saved.
+        now = time.monotonic()
+        self._next = now + max(self.seconds, 20 * (now - start))
+
+
+@contextlib.contextmanager
+def termination() -> Iterator[list[int]]:
+    """A request to terminate is taken as Ctrl-C is; the list holds it afterwards."""
+    requests: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield requests
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        requests.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield requests
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def writable(path: Path) -> None:
+    """Refuse a file that could not be written, before any work is done for it."""
+    if path.is_dir():
+        raise ConfigurationError(f"--output {path} is a folder; name a file")
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigurationError(f"--output {path}: there is no folder {folder}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigurationError(f"--output {path} is not writable")

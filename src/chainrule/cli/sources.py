@@ -1,0 +1,197 @@
+"""Where the data of a run come from: found, remembered with the run, and found again."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.cli.screen import say
+from chainrule.errors import ConfigurationError, DataError, RunFileError
+
+if TYPE_CHECKING:
+    from chainrule.data import Dataset
+    from chainrule.run import Run
+
+_TABLES = (".csv", ".tsv")
+#: Fewer training samples than this are too few to hold any out.
+_FEWEST_TO_HOLD_OUT = 50
+
+
+def open_data(
+    data: str, target: str | None, ignore: Sequence[str], task: str | None
+) -> tuple[Dataset, Dataset, dict[str, Any]]:
+    """Training and test part of a name or a file, and what has to be remembered to find them again."""
+    from chainrule.data import load
+
+    if target is None and Path(data).suffix.lower() in _TABLES:
+        _ask_for_target(data)
+    train, test = load(data, target=target, ignore=tuple(ignore), task=task, progress=_download_progress())
+    named = str(Path(data).resolve()) if Path(data).exists() and not _is_name(data) else data
+    source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test)}
+    if target:
+        source["target"] = target
+    if ignore:
+        source["ignore"] = list(ignore)
+    if task:
+        source["task"] = task
+    return train, test, source
+
+
+def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
+    """The data that a run was trained on; DataError if they are gone, or are not the same any more."""
+    source = run.source
+    if not isinstance(source.get("data"), str):
+        raise DataError(
+            f"{folder} does not say what data it was trained on (it was not made by `chainrule train`); name the data"
+        )
+    settings = [source.get("target"), source.get("ignore", []), source.get("task")]
+    if not _is_source(settings):
+        raise RunFileError(f"{folder}: the table [source] of run.toml is damaged")
+    try:
+        train, test, found = open_data(source["data"], settings[0], settings[1], settings[2])
+    except DataError as error:
+        raise DataError(f"the data that {folder} was trained on cannot be read: {error}") from error
+    if found["fingerprint"] != source.get("fingerprint"):
+        raise DataError(
+            f"{source['data']} is not what it was when {folder} was trained, so which samples were set apart as the "
+            "test is not known any more"
+        )
+    return train, test
+
+
+def hold_out(train: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset | None]:
+    """What is trained on, and what is held out to watch the training by: never a part of the test."""
+    if not 0 <= fraction < 1:
+        raise ConfigurationError(f"--validation is a part of the training data, from 0 to below 1, not {fraction:g}")
+    if fraction == 0 or len(train) < _FEWEST_TO_HOLD_OUT:
+        return train, None
+    return train.split(fraction, seed)
+
+
+def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tuple[Dataset, str]:
+    """The samples to look at, and what they are in words: the run's own test part, or data that were named."""
+    if data is None:
+        if target is not None:
+            raise ConfigurationError("--target is for data that are named: chainrule evaluate RUN DATA --target COLUMN")
+        _, test = reopen(run, folder)
+        return test, f"the test part of {run.name}"
+    if _same_source(run, data):
+        _, test = reopen(run, folder)
+        return test, f"the test part of {run.name}: the rest of it is what this run was trained on"
+    return read_like(run, data, target, with_targets=True)
+
+
+def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) -> tuple[Dataset, str]:
+    """Other data in the form that a run knows: all of a file, the test part of a name."""
+    if Path(data).suffix.lower() in _TABLES and not _is_name(data):
+        from chainrule.data import read_prepared
+
+        preparation = run.preparation
+        if target is not None and target != preparation.target_name:
+            preparation = replace(preparation, target_name=target)
+        found = read_prepared(data, preparation, run.classes, with_targets=with_targets)
+        return replace(found, preparation=run.preparation), f"all {len(found):,} rows of {data}"
+    from chainrule.data import load
+
+    train, test = load(data, target=target, progress=_download_progress())
+    if _is_name(data):
+        part, words = test, f"the test part of {data}"
+    else:
+        part, words = _whole(train, test), f"all {len(train) + len(test):,} samples of {data}"
+    if run.spec is not None and part.sample_shape != run.spec.arrays["inputs"][0]:
+        shape = run.spec.arrays["inputs"][0]
+        raise DataError(
+            f"{data} has samples of {list(part.sample_shape)}, and this run was trained on samples of {list(shape)}"
+        )
+    if run.preparation.columns and part.preparation.feature_names() != run.preparation.feature_names():
+        raise DataError(f"{data} has other columns than the data this run was trained on")
+    if with_targets and part.targets is None:
+        raise DataError(f"{data} has no targets, so there is nothing to compare with; `chainrule predict` needs none")
+    if with_targets and part.classes != run.classes:
+        raise DataError(f"{data} has {_told(part.classes)}, and this run was trained on {_told(run.classes)}")
+    return replace(part, preparation=run.preparation), words
+
+
+def fingerprint(*parts: Dataset) -> str:
+    """A checksum of inputs and targets: the same samples, in the same order, in the same parts."""
+    from hashlib import blake2b
+
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        for array in (part.inputs, part.targets):
+            if array is not None:
+                digest.update(f"{array.shape} {array.dtype}".encode())
+                digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _whole(train: Dataset, test: Dataset) -> Dataset:
+    import numpy as np
+
+    targets = None
+    if train.targets is not None and test.targets is not None:
+        targets = np.concatenate([train.targets, test.targets])
+    return replace(train, inputs=np.concatenate([train.inputs, test.inputs]), targets=targets)
+
+
+def _is_name(data: str) -> bool:
+    from chainrule.data import names
+
+    return data in names()
+
+
+def _is_source(settings: list[Any]) -> bool:
+    target, ignore, task = settings
+    texts = isinstance(ignore, list | tuple) and all(isinstance(name, str) for name in ignore)
+    return texts and isinstance(target, str | None) and isinstance(task, str | None)
+
+
+def _same_source(run: Run, data: str) -> bool:
+    own = run.source.get("data")
+    return own is not None and (data == own or (not _is_name(data) and str(Path(data).resolve()) == own))
+
+
+def _told(classes: tuple[str, ...] | None) -> str:
+    if classes is None:
+        return "a number to be predicted"
+    return f"the classes {', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}"
+
+
+def _ask_for_target(data: str) -> None:
+    from chainrule.cli.running import command
+    from chainrule.data.built_in import FOLDER
+    from chainrule.data.csv_files import CsvFile
+
+    path = Path(data)
+    if not path.exists():
+        if not (FOLDER / path.name).is_file():
+            return  # the reader says what is missing
+        path = FOLDER / path.name
+    columns = CsvFile(path).columns
+    listed = ", ".join(columns[:40]) + (", …" if len(columns) > 40 else "")
+    raise DataError(
+        f"which column of {data} is to be predicted? Its columns are {listed}\nFor example: "
+        f"{command('train', data, '--target', columns[-1])}"
+    )
+
+
+def _download_progress() -> Any:
+    shown: dict[str, float] = {}
+
+    def tell(file: str, done: int, whole: int | None) -> None:
+        now, last = time.monotonic(), whole is not None and done >= whole
+        if not sys.stderr.isatty():
+            if file not in shown:
+                say(f"downloading {file}", error=True)
+            shown[file] = now
+        elif last or now - shown.get(file, 0.0) > 0.2:
+            shown[file] = now
+            size = f" of {whole / 1e6:,.1f}" if whole else ""
+            sys.stderr.write(f"\r\033[Kdownloading {file}: {done / 1e6:,.1f}{size} MB" + ("\n" if last else ""))
+            sys.stderr.flush()
+
+    return tell

@@ -1,0 +1,123 @@
+"""What `chainrule train` says before and after: the data as they were recognised, the model, the next commands."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chainrule.cli.choices import told_optimizer
+from chainrule.cli.running import command
+from chainrule.cli.screen import figure, say, say_entry
+
+if TYPE_CHECKING:
+    from chainrule.cli.training import Plan
+    from chainrule.data import Column, Dataset
+    from chainrule.run import Run
+
+
+def tell_data(part: Dataset, validation: Dataset | None, test: Dataset) -> None:
+    """How many samples of what, what they are for, and what the target was taken for."""
+    shape = part.preparation.shape or part.sample_shape
+    points = f"{'×'.join(map(str, shape))} points"
+    each = points if len(shape) > 1 else f"{shape[0]:,} number{'s' if shape[0] > 1 else ''}"
+    held = f"{len(validation):,} for validation" if validation is not None else "none for validation"
+    tested = "the same for the test" if test.inputs is part.inputs else f"{len(test):,} for the test"
+    counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
+    say_entry("Data", f"{part.name}: {counts}")
+    say_entry("Task", part.note or _task(part))
+    columns = part.preparation.columns
+    if columns:
+        say_entry("Inputs", *_columns(columns))
+
+
+def _task(part: Dataset) -> str:
+    if part.classes is None:
+        return "regression: the target is a number"
+    shown = ", ".join(part.classes[:10]) + (", …" if len(part.classes) > 10 else "")
+    return f"classification: the target is one of {len(part.classes)} classes, {shown}"
+
+
+def _columns(columns: tuple[Column, ...]) -> list[str]:
+    numbers = [column.name for column in columns if column.kind == "number"]
+    told = []
+    if numbers:
+        shown = ", ".join(numbers[:8]) + (", …" if len(numbers) > 8 else "")
+        told.append(f"numbers, each scaled to mean 0 and deviation 1: {shown}")
+    for column in [column for column in columns if column.kind != "number"][:8]:
+        shown = ", ".join(column.categories[:6]) + (", …" if len(column.categories) > 6 else "")
+        told.append(f"text, one input for each of its {column.width} values: {column.name} ({shown})")
+    return told
+
+
+def tell_model(run: Run, plan: Plan) -> None:
+    """The summary of the model, and how it will be trained."""
+    say()
+    say(run.summary())
+    say()
+    samples = run.spec.samples if run.spec is not None else 0
+    steps = math.ceil(samples / run.batch_size)
+    batch = "all samples at once" if run.batch_size >= samples else f"batches of {run.batch_size:,}"
+    stops = [] if plan.patience is None else [f"or {plan.patience} without improvement"]
+    stops += [] if plan.stop_loss is None else [f"or a loss of {figure(plan.stop_loss)}"]
+    length = " ".join([f"up to {plan.epochs:,} epochs" if stops else f"{plan.epochs:,} epochs", *stops])
+    each = f"{steps:,} step{'s' if steps > 1 else ''} an epoch"
+    say_entry("Training", f"{told_optimizer(run.optimizer)}; {batch}, {each}; {length}; seed {run.seed}")
+    say()
+
+
+def tell_next(run: Run, folder: Path, test: Dataset, worst: int | None) -> None:
+    """Where the run is, and what can be done with it: commands that work as they stand."""
+    sample = worst or 0
+    say()
+    say_entry("Saved", f"{folder}: plain files, for other tools too (safetensors, TOML, JSON lines)")
+    say()
+    say(("Next", "bold"))
+    commands = [
+        (
+            command("explain", folder, "--sample", sample, "--parameter", telling_parameter(run, test, sample)),
+            "where one gradient comes from",
+        ),
+        (command("check", folder), "are all gradients right?"),
+        (command("evaluate", folder), "the test once more"),
+        (_predict(run, folder, test), "what it says of new samples"),
+    ]
+    for line, what in commands:
+        say(f"  {line}")
+        say((f"      {what}", "dim"))
+
+
+def _predict(run: Run, folder: Path, test: Dataset) -> str:
+    if run.preparation.columns:
+        return command("predict", folder, "--row", raw_row(run.preparation.columns, test.inputs[0]))
+    return command("predict", folder, run.source.get("data", run.name))
+
+
+def raw_row(columns: tuple[Column, ...], features: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> str:
+    """The cells that a row of features was made of, as text."""
+    import csv
+    import io
+
+    cells, place = [], 0
+    for column in columns:
+        if column.kind == "number":
+            cells.append(f"{float(features[place]) + column.origin:.6g}")
+        else:
+            cells.append(column.categories[int(np.argmax(features[place : place + column.width]))])
+        place += column.width
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def telling_parameter(run: Run, test: Dataset, sample: int) -> str:
+    """A first-layer weight that this sample has something to say about: a large input to a unit that is not silent."""
+    parameters = run.parameters
+    name, weight = next((name, array) for name, array in parameters.items() if array.ndim == 2)
+    inputs = np.asarray(run.preparation.forward(test.inputs[sample]), np.float64).ravel()
+    if len(inputs) != len(weight):
+        return f"{name}[0,0]"
+    bias = parameters.get(name.replace("weight", "bias"), np.zeros(weight.shape[1]))
+    return f"{name}[{int(np.argmax(np.abs(inputs)))},{int(np.argmax(inputs @ weight + bias))}]"

@@ -1,0 +1,136 @@
+"""`chainrule train`: data in; a trained, measured and saved run out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chainrule.cli.arguments import Quiet
+from chainrule.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from chainrule.cli.training import Plan
+
+_EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activation sigmoid")
+
+#: What --resume takes from the run itself.
+_FIXED = (
+    "target", "ignore", "task", "hidden", "activation", "loss", "optimizer", "learning_rate", "momentum", "nesterov",
+    "batch_size", "seed", "dtype", "validation", "output",
+)  # fmt: skip
+
+
+def train(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            show_default=False,
+            metavar="[DATA]",
+            help="digits, iris, xor, mnist or fashion-mnist; or a file: .csv, .tsv or .npz.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of a table to predict from the others.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out, such as an id; repeatable.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="classification or regression, if the target is taken for the wrong one."),
+    ] = None,
+    hidden: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N,N,…", help="Units of each hidden layer: 64, or 500,150, or none.  [default: 64]"),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="relu, sigmoid, tanh, leaky_relu or identity.  [default: relu]"),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="cross_entropy, binary_cross_entropy, mean_squared_error or half_squared_error.  "
+            "[default: cross_entropy for classes, mean_squared_error for numbers]",
+        ),
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adam.  [default: sgd]")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="How far a step goes.  [default: 0.1 for sgd, 0.001 for adam]"),
+    ] = None,
+    momentum: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Momentum of sgd, from 0 to below 1.  [default: 0.9]")
+    ] = None,
+    nesterov: Annotated[bool | None, typer.Option("--nesterov", help="Momentum in Nesterov's form.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="How often to go through the training data, in all.  [default: 30]")
+    ] = None,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Samples a step: 1 is stochastic, all is batch descent.  [default: 32]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Chooses first weights, order, and what is held out.  [default: 0]")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float32 or float64.  [default: float32]")] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PART", help="Part of the training data that is held out to watch by, 0 for none.  [default: 0.1]"
+        ),
+    ] = None,
+    stop_loss: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Stop when the training loss is this small.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop when the validation loss has not improved for N epochs.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Folder for the run.  [default: runs/NAME-1, -2, …]")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted, or with more --epochs.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on data, say how well it does, and save it.
+
+    A tenth of the training data is held out and measured after each epoch: the
+    columns under "validation". The test part is measured once, at the end, and
+    never chooses anything; it is the same for every --seed.
+
+    \b
+    Examples:
+      chainrule train digits
+      chainrule train iris.csv --target species
+      chainrule train houses.csv --target price --ignore id --hidden 32,32
+      chainrule train mnist --hidden 300 --activation sigmoid
+      chainrule train digits --batch-size all --epochs 200     batch descent
+      chainrule train digits --optimizer adam --patience 5     stop in time
+      chainrule train --resume runs/digits-1 --epochs 60       30 epochs more
+
+    Ctrl-C saves the run and says how to go on; going on ends with the same bits
+    as never having stopped.
+    """
+    from chainrule.cli.training import Plan, finish, go_on, start
+
+    given = {name: value for name, value in locals().items() if name in _FIXED and value is not None}
+    if resume is not None:
+        if data is not None or given:
+            named = "DATA" if data is not None else "--" + next(iter(given)).replace("_", "-")
+            raise ConfigurationError(
+                f"--resume goes on as the run began, so {named} cannot be given with it; "
+                "--epochs, --patience and --stop-loss can"
+            )
+        raise typer.Exit(finish(go_on(resume, epochs, patience, stop_loss, quiet)))
+    if data is None:
+        raise DataError(
+            "train on what? Name the data:\n" + "\n".join(f"  chainrule train {example}" for example in _EXAMPLES)
+        )
+    plan: Plan = Plan.of({"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "validation": validation})
+    settings: dict[str, Any] = {name: value for name, value in given.items() if name not in ("validation", "output")}
+    raise typer.Exit(finish(start(data, settings, plan, output, quiet)))

@@ -1,0 +1,194 @@
+"""A training from the command line: begun or gone on with, watched, kept, and told about at its end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule.cli import choices
+from chainrule.cli.guard import INTERRUPTED, TERMINATED
+from chainrule.cli.running import Keeper, claim_folder, command, is_whole, open_run, save_at_last, termination
+from chainrule.cli.screen import say
+from chainrule.cli.sources import hold_out, open_data, reopen
+from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
+
+if TYPE_CHECKING:
+    from chainrule.data import Dataset
+    from chainrule.run import Run
+    from chainrule.training import Callback
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train and what to hold out: kept with the run, so that going on needs no options."""
+
+    epochs: int = 30
+    patience: int | None = None
+    stop_loss: float | None = None
+    validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= 10**9:
+                raise ConfigurationError(f"--{name} is a whole number above 0, not {value}")
+        choices.finite("--stop-loss", self.stop_loss)
+        if not 0 <= self.validation < 1:
+            raise ConfigurationError(
+                f"--validation is a part of the training data, from 0 to below 1, not {self.validation:g}"
+            )
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], base: Plan | None = None) -> Plan:
+        """A plan with what was given, and the rest from another plan or the defaults."""
+        return dataclasses.replace(base or cls(), **{k: v for k, v in settings.items() if v is not None})
+
+    @classmethod
+    def read(cls, run: Run, folder: Path) -> Plan:
+        """The plan that a run was begun with."""
+        found = run.source.get("training", {})
+        try:
+            kinds = {"epochs": int, "patience": int, "stop_loss": float, "validation": float}
+            return cls(**{name: kinds[name](value) for name, value in found.items()})
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RunFileError(f"{folder}: the table [source.training] of run.toml is damaged ({error})") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for run.toml."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclass
+class Session:
+    """A run that is to be trained, with its data and its folder."""
+
+    run: Run
+    folder: Path
+    plan: Plan
+    part: Dataset
+    validation: Dataset | None
+    test: Dataset
+    quiet: bool
+
+
+def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | None, quiet: bool) -> Session:
+    """A new run: the data found and recognised, the model made, the folder claimed."""
+    from chainrule.cli.telling import tell_data, tell_model
+    from chainrule.run import prepare
+
+    task = settings.get("task")
+    hidden = choices.hidden_sizes(settings.get("hidden", ["64"]))
+    activation = choices.one_of("--activation", settings.get("activation", "relu"), choices.ACTIVATIONS)
+    optimizer = choices.make_optimizer(
+        *(settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov"))
+    )
+    size = choices.batch_size(settings.get("batch_size", "32"))
+    dtype = choices.one_of("--dtype", settings.get("dtype", "float32"), choices.DTYPES)
+    task = None if task is None else choices.one_of("--task", task, choices.TASKS)
+    train, test, source = open_data(data, settings.get("target"), settings.get("ignore", []), task)
+    train.check_trainable()
+    seed = settings.get("seed", 0)
+    if not 0 <= seed < 2**32:
+        raise ConfigurationError(f"--seed is a whole number from 0 to 4294967295, not {seed}")
+    part, validation = hold_out(train, plan.validation, seed)
+    loss = choices.make_loss(train, settings.get("loss"))
+    model = choices.make_model(train, hidden, activation, loss)
+    run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype)
+    run.name = train.name if data == train.name else Path(data).stem
+    run.source = {**source, "training": plan.to_dict()}
+    if not quiet:
+        tell_data(part, validation, test)
+        tell_model(run, plan)
+    folder = claim_folder(output, run.name)
+    run.save(folder)  # what cannot be written to is found before the training, not after it
+    return Session(run, folder, plan, part, validation, test, quiet)
+
+
+def go_on(folder: Path, epochs: int | None, patience: int | None, stop_loss: float | None, quiet: bool) -> Session:
+    """A run that was saved, with the data it was trained on, as it was."""
+    run = open_run(folder)
+    if run.model is None:
+        raise RunFileError(f"{folder} was trained by a step of its own; go on with it in Python, by load(…).fit(…)")
+    old = Plan.read(run, folder)
+    plan = Plan.of({"epochs": epochs, "patience": patience, "stop_loss": stop_loss}, old)
+    train, test = reopen(run, folder)
+    part, validation = hold_out(train, plan.validation, run.seed)
+    done = run.epoch + (0.5 if run.offset else 0)
+    if done >= plan.epochs:
+        more = command("train", "--resume", folder, "--epochs", int(done) + plan.epochs)
+        raise ConfigurationError(f"{folder} has done its {run.epoch} epochs. To give it more: {more}")
+    run.source = {**run.source, "training": plan.to_dict()}
+    if not quiet:
+        say(f"Going on with {folder} after {_place(run, part)}, up to epoch {plan.epochs}.\n")
+    return Session(run, folder, plan, part, validation, test, quiet)
+
+
+def finish(session: Session) -> int:
+    """Train, save, and say how it went; the exit code."""
+    from chainrule.cli.results import tell_results
+    from chainrule.cli.telling import tell_next
+
+    run, folder = session.run, session.folder
+    try:
+        with termination() as requests:
+            run.fit(
+                session.part,
+                epochs=session.plan.epochs,
+                validation=session.validation,
+                callbacks=_callbacks(session),
+                progress=False,
+            )
+    except NotFiniteError as error:
+        save_at_last(run, folder)
+        raise NotFiniteError(
+            f"{error}.\nA smaller --learning-rate is the first thing to try: this run had "
+            f"{choices.told_optimizer(run.optimizer)}. What it was before this step is in {folder}"
+        ) from error
+    if run.stopped == "interrupted":
+        return _tell_interrupted(session, bool(requests))
+    folder = save_at_last(run, folder)
+    if not session.quiet:
+        say()
+    worst = tell_results(run, session.test, "Test", brief=session.quiet, baseline=session.part)
+    if session.quiet:
+        say(f"saved in {folder}")
+    else:
+        tell_next(run, folder, session.test, worst)
+    return 0
+
+
+def _callbacks(session: Session) -> list[Callback]:
+    """Patience stands first, always: what it remembers is found again by its place."""
+    from chainrule.training import StopAtLoss, StopWithoutImprovement
+    from chainrule.training.progress import Progress
+
+    plan = session.plan
+    found: list[Callback] = []
+    if plan.patience is not None:
+        found.append(StopWithoutImprovement(plan.patience))
+    if plan.stop_loss is not None:
+        found.append(StopAtLoss(plan.stop_loss))
+    if not session.quiet:
+        found.append(Progress(plan.epochs, len(session.part)))
+    return [*found, Keeper(session.folder)]
+
+
+def _tell_interrupted(session: Session, terminated: bool) -> int:
+    run, folder = session.run, session.folder
+    code = TERMINATED if terminated else INTERRUPTED
+    again = command("train", "--resume", folder)
+    if is_whole(run):
+        folder = save_at_last(run, folder)
+        say(f"The run is saved in {folder} as it is after {_place(run, session.part)}. To go on:", error=True)
+    else:
+        say(f"A step was cut in two, so {folder} holds the run as it was last saved. To go on:", error=True)
+    say(f"  {again}", error=True)
+    return code
+
+
+def _place(run: Run, part: Dataset) -> str:
+    epochs = f"{run.epoch} epoch{'' if run.epoch == 1 else 's'}"
+    return epochs + (f" and {run.offset:,} of {len(part):,} samples" if run.offset else "")
