@@ -214,7 +214,8 @@ def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str
         if record.values[name] is not old:
             outputs[name] = graph.select(graph.broadcast_to(finite, old.shape), record.values[name], old)
     outputs["step"] = state.number + graph.cast(finite, "int32")
-    return {**outputs, **logs}
+    # What is recorded comes first, so that a listing and a replay meet the forward pass before the rest.
+    return {**logs, **outputs}
 
 
 def _total(parts: Sequence[Node]) -> Node:
