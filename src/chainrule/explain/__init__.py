@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from chainrule.explain.check import CheckRow, GradientCheck, check_gradients, check_graph
+from chainrule.explain.derivation import Explanation, explain
 
-__all__ = ["CheckRow", "GradientCheck", "check_gradients", "check_graph"]
+__all__ = ["CheckRow", "Explanation", "GradientCheck", "check_gradients", "check_graph", "explain"]
