@@ -1,32 +1,31 @@
-"""Pictures as PNG files, drawn by matplotlib, which is an extra; it opens no window and needs no screen."""
+"""Pictures as PNG files, drawn by matplotlib, which is an extra; it opens no window and needs no screen.
+
+Importing this module raises `MissingExtraError` where matplotlib is not installed: before the work, not after it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.errors import DataError, MissingExtraError
 
-if TYPE_CHECKING:
+try:
     from matplotlib.figure import Figure
+except ImportError:
+    raise MissingExtraError("matplotlib", "plot", "drawing a picture") from None
 
 
 def figure(width: float = 8.0, height: float = 5.0) -> Figure:
-    """An empty figure, in inches; ``figure.subplots()`` gives axes, and ``save_picture`` writes it.
-
-    Raises `MissingExtraError` where matplotlib is not installed.
+    """An empty figure, in inches; ``figure().subplots()`` gives axes, and `save_picture` writes it.
 
     >>> figure().subplots(1, 2).shape
     (2,)
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot", "drawing a picture") from None
     # A figure of its own, not pyplot's: no global state, no window, whatever backend is set.
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -42,7 +41,7 @@ def save_picture(drawn: Figure, path: str | Path) -> Path:
 def image_rows(rows: Mapping[str, ArrayLike], shape: tuple[int, int], path: str | Path) -> Path:
     """Write images in rows, each row under its name: arrays (images, height·width), light on dark as they are.
 
-    Raises `DataError` for rows whose images do not have this shape, `MissingExtraError` without matplotlib.
+    Raises `DataError` for rows whose images do not have this shape.
     """
     found: dict[str, Any] = {}
     for name, images in rows.items():
