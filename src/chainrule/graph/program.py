@@ -84,7 +84,9 @@ def map_nodes(
                 build.note(made)  # a node that stays what it was has not been met by make
         region = regions.get(node)
         if build is not None and region is not None:
-            build.regions[made] = replace(region, inputs=tuple(mapping.get(below, below) for below in region.inputs))
+            taken = tuple(mapping.get(below, below) for below in region.inputs)
+            if made not in taken:  # a composite that has come to nothing is none
+                build.regions[made] = replace(region, inputs=taken)
     return mapping
 
 

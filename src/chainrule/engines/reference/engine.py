@@ -12,6 +12,7 @@ from chainrule.engines.protocol import Array, Arrays, check_arrays
 from chainrule.engines.reference.values import VALUES
 from chainrule.errors import EngineError
 from chainrule.graph import DTYPES, Graph, Node, topological
+from chainrule.graph import rewrite as simplify
 
 # Asking an array's dtype for its name costs more than many an op.
 _DTYPES = {name: np.dtype(name) for name in DTYPES}
@@ -19,6 +20,9 @@ _DTYPES = {name: np.dtype(name) for name in DTYPES}
 
 class ReferenceEngine:
     """Runs graphs in NumPy, in float32 and float64.
+
+    It evaluates a graph as it is written down, which is what the ops mean; with ``rewrite`` it simplifies the graph
+    first, as `chainrule.graph.rewrite` does.
 
     >>> from chainrule import graph
     >>> x = graph.input("x", (2,), "float64")
@@ -28,8 +32,13 @@ class ReferenceEngine:
 
     name = "reference"
 
+    def __init__(self, *, rewrite: bool = False) -> None:
+        self.rewrite = rewrite
+
     def compile(self, graph: Graph) -> ReferenceProgram:
         """Order the nodes and find out when each value is last needed."""
+        if self.rewrite:
+            graph = simplify(graph, evaluate)
         lacking = sorted({node.op for node in topological(graph.outputs.values(), bodies=True)} - set(VALUES))
         if lacking:
             raise EngineError(f"the reference engine lacks the ops {', '.join(lacking)}")
@@ -115,6 +124,12 @@ class _Plan:
                 for below in finished:
                     del values[below]
         return [values[node] for node in self.outputs]
+
+
+def evaluate(node: Node, arrays: Sequence[Array]) -> Array:
+    """The value of one node for the values of its inputs: what folds constants for `chainrule.graph.rewrite`."""
+    with np.errstate(all="ignore"):
+        return np.asarray(VALUES[node.op](node, *arrays)).astype(node.dtype, copy=False)
 
 
 def _value(node: Node, values: Mapping[Node, Any], given: Mapping[Any, Array], plan: _Plan) -> Any:
