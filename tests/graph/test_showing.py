@@ -140,6 +140,11 @@ def test_a_listing_names_each_node_once_and_says_where_it_came_from() -> None:
     ]
 
 
+def test_the_next_value_of_an_input_has_a_prime() -> None:
+    step = g.input("step", (), "int32")
+    assert show(Graph({"step": step + 1})).splitlines() == ["step   int32[]  input", "step′  int32[]  step + 1"]
+
+
 def test_a_body_stands_below_its_scan() -> None:
     h, xs, w = g.input("h", (2,)), g.input("xs", (5, 2)), g.input("w", (2,))
     (after,), (rows,) = g.scan(lambda c, s: ([g.tanh(c[0] + s[0] * w)], [c[0] * 2]), [h], [xs], reverse=True)

@@ -56,7 +56,8 @@ def expression(node: Node, names: Mapping[Node, str], letters: Mapping[Node, str
 def show(graph: Graph) -> str:
     """A listing of a graph: a line for each node, with its short name, dtype and shape, expression and origin.
 
-    Numbers are written where they are used; the body of a scan stands indented below it.
+    Numbers are written where they are used; the body of a scan stands indented below it; an output that is called as an
+    input is, since it is its next value, is written with a prime: ``step′``.
 
     >>> from chainrule.graph import Build, input, scope, sum, tanh
     >>> with Build() as build:
@@ -73,10 +74,11 @@ def show(graph: Graph) -> str:
     outputs: dict[Node, str] = {}
     for name, node in graph.outputs.items():
         if node.op != "input":
-            outputs.setdefault(node, name)
+            outputs.setdefault(node, name + "′" * (name in graph.inputs))
     names: dict[Node, str] = {}
     rows = [*_rows(graph, graph.nodes, names, outputs, "n", "")]
-    rows += [(name, _kind(node), names[node], "") for name, node in graph.outputs.items() if names[node] != name]
+    again = ((name, node) for name, node in graph.outputs.items() if names[node].rstrip("′") != name)
+    rows += [(name, _kind(node), names[node], "") for name, node in again]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     widths.append(max((len(row[2]) for row in rows if row[3]), default=0))
     return "\n".join("  ".join(map(str.ljust, row, (*widths, 0))).rstrip() for row in rows)
