@@ -173,6 +173,10 @@ def explain(run: Run, data: Data, sample: int, parameter: str, *, paths: int = 1
             ends = list(dict.fromkeys(symbols.label(node, at) for node, at in search.ends))
             notes.append(f"No path leads to the loss: it ends at {', '.join(ends[:4])}{', …' * (len(ends) > 4)}.")
     parts = tuple(_path(point.graph, way, symbols) for way in ways)
+    forward = _forward(ways[0], symbols) if ways else ()
+    chain = _chain(ways[0], symbols) if count == 1 else ()
+    texts = [text for part in parts for link in part.links if not link.folded for text in (link.name, link.formula)]
+    texts += [quantity.definition for quantity in forward] + [factor.formula for factor in chain]
     measured = _measure(point, path, index)
     if measured.corner:
         notes.append("The loss has a corner at this very point (the kink of a ReLU, say), so there is no single slope.")
@@ -189,9 +193,9 @@ def explain(run: Run, data: Data, sample: int, parameter: str, *, paths: int = 1
         measured=measured.value,
         uncertain=measured.uncertainty,
         corner=measured.corner,
-        forward=_forward(ways[0], symbols) if ways else (),
-        chain=_chain(ways[0], symbols) if count == 1 else (),
-        symbols=tuple(symbols.definitions()),
+        forward=forward,
+        chain=chain,
+        symbols=tuple(symbols.definitions(texts)),
         update=update_of(run, data, sample, path, index, gradient),
         notes=tuple(notes),
     )
@@ -265,10 +269,13 @@ def _path(graph: Graph, way: Sequence[Step], symbols: Symbols) -> Path:
         origin = graph.origins.get(step.node)
         formula = "1" if above is None else _formula(symbols, above, step)
         named = step.node in symbols.names
-        folded = above is not None and not named and step.derivative == 1.0 and above.node.op in _PLAIN
+        name = symbols.label(step.node, step.place)
+        # What only moves an element goes by the name of the element, which need not be told twice.
+        told = not named and above is not None and above.node.op in _PLAIN
+        folded = step.derivative == 1.0 and (told or (bool(links) and links[-1].name == name))
         links.append(
             Link(
-                name=symbols.label(step.node, step.place),
+                name=name,
                 op=step.node.op,
                 layer=origin.path if origin is not None else "",
                 value=symbols.value(step.node, step.place),

@@ -45,6 +45,10 @@ def name_nodes(graph: Graph, loss: Node) -> dict[Node, str]:
     for node in nodes:
         if _is(node, "batch"):
             _name_data(node, nodes, readers, learned, names)
+        elif _is_updated(graph, node):
+            # A step that descends twice: the second loss sees the parameters as the first descent left them.
+            names[node] = names.get(node.inputs[0].inputs[0], "θ") + "′"
+    _name_random(nodes, readers, learned, names)
     _name_layers(graph, nodes, readers, learned, names)
     taken = Counter(names.values())
     for node in nodes:
@@ -58,6 +62,12 @@ def name_nodes(graph: Graph, loss: Node) -> dict[Node, str]:
 
 def _is(node: Node, kind: str) -> bool:
     return node.op == "input" and str(node.attributes["name"]).startswith(f"{kind}/")
+
+
+def _is_updated(graph: Graph, node: Node) -> bool:
+    origin = graph.origins.get(node)
+    inside = node.inputs[0] if node.op == "stop_gradient" else node
+    return origin is not None and origin.path == "optimizer" and node.op == "stop_gradient" and inside.op == "add"
 
 
 def _after(starts: Iterable[Node], nodes: Iterable[Node]) -> set[Node]:
@@ -91,6 +101,19 @@ def _name_data(
     names[here] = name
 
 
+def _name_random(
+    nodes: list[Node], readers: Mapping[Node, list[Node]], learned: Collection[Node], names: dict[Node, str]
+) -> None:
+    """Random numbers are named where they meet what is learned."""
+    drawn = _after([node for node in nodes if node.op == "random_bits"], nodes) - set(learned)
+    count = 0
+    for node in nodes:
+        meets = node in drawn and node.dtype in FLOATS and any(reader in learned for reader in readers[node])
+        if meets and node not in names and node.op not in MOVES:
+            count += 1
+            names[node] = "random" + (subscript(count) if count > 1 else "")
+
+
 def _prepares(node: Node) -> bool:
     if node.op not in ("sub", "mul"):
         return False
@@ -107,48 +130,48 @@ def _name_layers(
     learned: Collection[Node],
     names: dict[Node, str],
 ) -> None:
+    # A model that is one layer has no path; what else has none is then taken to belong to it.
+    bare = any(_is(node, PARAMETERS) and "." not in names[node] for node in nodes)
     places: dict[str, list[Node]] = {}
     for node in nodes:
         origin = graph.origins.get(node)
-        if origin is not None and origin.path not in _OUTSIDE and node in learned and node.op != "input":
+        inside = origin is not None and (origin.path not in _OUTSIDE or (bare and not origin.path))
+        if origin is not None and inside and node in learned and node.op != "input":
             places.setdefault(origin.path, []).append(node)
     found: list[tuple[str, str, Node]] = []
     for path, group in places.items():
-        sums = [_with_bias(node, readers) for node in group if node.op == "contract" and _weighs(node)]
+        sums = [_with_bias(node, readers, names) for node in group if node.op == "contract" and _weighs(node, names)]
         for total in sums:
             made = _activation(graph, total, group)
             found += [(path, "net", total), *([(path, "h", made)] if made is not None else [])]
-        given = [node for node in group if any(reader not in group for reader in readers[node])]
-        if not sums and given and given[-1].op not in MOVES:
-            found.append((path, "h", given[-1]))
-    last = {node: word for _, _, node in found if (word := _word(node, graph, readers))}
+        if not sums:
+            given = [node for node in group if any(reader not in group for reader in readers[node])]
+            found += [(path, "h", node) for node in given if node.op not in MOVES]
+    last = {node: word for path, _, node in found if (word := _word(node, path, graph, readers))}
     named = [(path, last.get(node, word), node) for path, word, node in found if node not in names]
     several = Counter(word for _, word, _ in named)
     counted: Counter[str] = Counter()
     for path, word, node in named:
-        full = word if several[word] == 1 else f"{path}.{word}"
+        full = word if several[word] == 1 or not path else f"{path}.{word}"
         counted[full] += 1
         names[node] = full + (subscript(counted[full]) if counted[full] > 1 else "")
 
 
-def _weighs(node: Node) -> bool:
+def _weighs(node: Node, names: Mapping[Node, str]) -> bool:
     """Whether a contraction is one with a parameter."""
-    for below in node.inputs:
-        while below.op in MOVES:
-            below = below.inputs[0]
-        if _is(below, PARAMETERS):
-            return True
-    return False
+    return any(_is_parameter(below, names) for below in node.inputs)
 
 
-def _with_bias(node: Node, readers: Mapping[Node, list[Node]]) -> Node:
+def _is_parameter(node: Node, names: Mapping[Node, str]) -> bool:
+    while node.op in MOVES and node not in names:
+        node = node.inputs[0]
+    return _is(node, PARAMETERS) or names.get(node, "").endswith("′")
+
+
+def _with_bias(node: Node, readers: Mapping[Node, list[Node]], names: Mapping[Node, str]) -> Node:
     for reader in readers[node]:
-        if reader.op == "add":
-            other = next((x for x in reader.inputs if x is not node), node)
-            while other.op == "broadcast":
-                other = other.inputs[0]
-            if _is(other, PARAMETERS):
-                return reader
+        if reader.op == "add" and any(x is not node and _is_parameter(x, names) for x in reader.inputs):
+            return reader
     return node
 
 
@@ -164,12 +187,12 @@ def _activation(graph: Graph, total: Node, group: Iterable[Node]) -> Node | None
     return None
 
 
-def _word(node: Node, graph: Graph, readers: Mapping[Node, list[Node]]) -> str:
+def _word(node: Node, path: str, graph: Graph, readers: Mapping[Node, list[Node]]) -> str:
     """What a layer's output is called if it is the last one: "out", or "logits" where the loss takes it as logits."""
     word = ""
     for reader in readers[node]:
         origin = graph.origins.get(reader)
-        if origin is None or origin.path in _OUTSIDE:
+        if origin is None or (origin.path in _OUTSIDE and origin.path != path):
             word = "out"
     for region in graph.regions.values():
         if word and node in region.inputs and region.name in _ON_LOGITS:

@@ -7,8 +7,9 @@ applied to that: the text is printed from the rule, as all formulas are.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from chainrule.engines.reference import VALUES
 from chainrule.explain.naming import MOVES, name_nodes, subscript
+from chainrule.explain.tables import number_text
 from chainrule.gradients import RULES
-from chainrule.graph import OPS, Graph, Node, constant, expression, full, input, make
+from chainrule.graph import FLOATS, OPS, Graph, Node, constant, expression, full, input, make
 from chainrule.graph.printing import repeated_number
 from chainrule.layers.scope import PARAMETERS
 
@@ -26,7 +28,9 @@ Index = tuple[int, ...]
 
 #: An element without a name is written out if that takes no more letters than this, and gets a name otherwise.
 _LONGEST = 28
+_LONGEST_SUM = 60
 _DEEPEST = 12
+_MOST_DEFINED = 16
 _SMALL = {"i": "ᵢ", "j": "ⱼ", "k": "ₖ", "l": "ₗ", "m": "ₘ", "n": "ₙ", "o": "ₒ", "p": "ₚ"}
 
 
@@ -52,7 +56,8 @@ class Symbols:
 
     def label(self, node: Node, place: int) -> str:
         """What an element is called, or its expression if that is short."""
-        return self.text(self.element(node, place))
+        made = self.element(node, place)
+        return self.text(multiplied([made]) if made.dtype in FLOATS else made)
 
     def definition(self, node: Node, place: int) -> str:
         """What a named element is made of, in terms of other elements; nothing for an input."""
@@ -64,15 +69,23 @@ class Symbols:
         made = self._made(node, place, 0)
         return self._of_nodes(node) if made is None else self.text(multiplied([made]))
 
-    def definitions(self) -> list[tuple[str, str, str]]:
-        """Name, definition and value of each node that was given a name; an array has its shape for a value."""
-        rows: list[tuple[str, str, str]] = []
-        for node in self.given:  # definitions may give more names, which are then told as well
-            self._of_nodes(node)
-        for node, name in self.given.items():
-            value = "" if node.size > 1 else f"{self.value(node, 0):.6g}".replace("-", "−")
-            rows.append((name, self._of_nodes(node), value or f"an array {'×'.join(map(str, node.shape))}"))
-        return rows
+    def definitions(self, texts: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Name, definition and value of each node that was given a name, if it stands in the texts or in such a line.
+
+        An array has its shape for a value.
+        """
+        told = {name: node for node, name in self.given.items()}
+        waiting = list(texts)
+        rows: dict[str, tuple[str, str, str]] = {}
+        while waiting and len(rows) < _MOST_DEFINED:
+            text = waiting.pop(0)
+            for name in re.findall(r"[a-z_]+[₀-₉]+", text):
+                if name in told and name not in rows:
+                    node = told[name]
+                    value = number_text(self.value(node, 0)) if node.size == 1 else f"an array {_sizes(node)}"
+                    rows[name] = (name, self._of_nodes(node), value)
+                    waiting.append(rows[name][1])
+        return list(rows.values())
 
     def derivative(self, above: Node, place: int, position: int, below: int, number: float) -> Node | None:
         """∂above/∂below as a formula: the rule on symbols; None for an op whose elements cannot be told apart."""
@@ -93,9 +106,11 @@ class Symbols:
         known = self._elements.get((node, place))
         if known is None:
             made = None
-            if node not in self.names and node not in self.given and depth < _DEEPEST:
+            shallow = depth < _DEEPEST or repeated_number(node) is not None
+            if node not in self.names and node not in self.given and shallow:
                 made = self._made(node, place, depth)
-                if made is not None and made.op != "constant" and len(self.text(made)) > _LONGEST:
+                longest = _LONGEST_SUM if node.op == "contract" else _LONGEST
+                if made is not None and made.op != "constant" and len(self.text(made)) > longest:
                     made = None
             known = self._elements[node, place] = self._symbol(node, place) if made is None else made
         return known
@@ -218,6 +233,10 @@ def _kind(x: Node, node: Node, position: int) -> str:
 
 def _flat(index: Sequence[int], shape: tuple[int, ...]) -> int:
     return int(np.ravel_multi_index(tuple(index), shape)) if shape else 0
+
+
+def _sizes(node: Node) -> str:
+    return "×".join(map(str, node.shape))
 
 
 def _running(letters: Sequence[int], size: Mapping[int, int]) -> dict[int, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: So many of the paths are told step by step; the others are lines of the sum.
 _TOLD = 3
-_WIDTH = 96
+_WIDTH = 98
 
 
 def tell(found: Explanation) -> Iterator[str]:
@@ -132,7 +132,7 @@ def _tell_sum(found: Explanation) -> Iterator[str]:
     width = max(len(_written(total, total)), *(len(number) for number, _ in rows))
     yield f"Sum of the paths{'' if found.exact else ' (there may be larger ones: the search was cut short)'}"
     for number, what in rows:
-        yield f"  {number.rjust(width)}  {what}"
+        yield from _wrapped(f"  {number.rjust(width)}  {what}", width + 8)
     yield f"  {'─' * width}"
     yield f"  {_written(total, total).rjust(width)}  the gradient, by backpropagation"
 
@@ -166,8 +166,7 @@ def _via(found: Explanation, path: Path) -> str:
     short = own(path, True)
     alone = bool(short) and [own(each, True) for each in found.paths].count(short) == 1
     text = ", ".join(short if alone else own(path, False))
-    text = f"via {text}" if text else "straight"
-    return text if len(text) <= 70 else text[:69] + "…"
+    return f"via {text}" if text else "straight"
 
 
 def _many(count: float) -> str:

@@ -1,0 +1,107 @@
+"""What a model is made of: its layers, their shapes, their parameters, and what all of it weighs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chainrule.explain.tables import table
+from chainrule.graph import Shape
+from chainrule.layers.scope import PARAMETERS, STATE, Applied
+from chainrule.optimizers.updates import OPTIMIZER
+
+if TYPE_CHECKING:
+    from chainrule.run import Run
+
+
+def summarize(run: Run) -> str:
+    """A table of the layers with shapes (without the batch) and parameter counts, and the totals, as text.
+
+    A layer that is applied several times has its parameters once, and is counted once.
+
+    >>> import chainrule as cr
+    >>> train, test = cr.data.load("iris")
+    >>> print(summarize(cr.prepare(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train)))
+    layer               in → out  parameters
+    ────────────────────────────────────────────────────────────
+    0      Dense(tanh)  4 → 8             40  weight 4×8, bias 8
+    1      Dense        8 → 3             27  weight 8×3, bias 3
+    ────────────────────────────────────────────────────────────
+    67 parameters in 4 arrays: 268 B as float32; 268 B of optimizer memory
+    """
+    lines = _rows(run)
+    heads = ("layer", "", "in → out", "parameters", "")
+    text = list(table(heads, lines, right=(3,)))
+    sizes = {
+        kind: sum(array.nbytes for name, array in run.arrays.items() if name.startswith(f"{kind}/"))
+        for kind in (PARAMETERS, STATE, OPTIMIZER)
+    }
+    arrays = run.parameters
+    count = sum(array.size for array in arrays.values())
+    total = f"{count:,} parameters in {len(arrays)} arrays: {_bytes(sizes[PARAMETERS])} as {run.dtype}"
+    total += f"; {_bytes(sizes[STATE])} of state" if sizes[STATE] else ""
+    total += f"; {_bytes(sizes[OPTIMIZER])} of optimizer memory" if sizes[OPTIMIZER] else ""
+    return "\n".join([*text, text[1], total])
+
+
+def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
+    """A row a layer; a layer that is met again is one row, with the number of times it is applied."""
+    shapes = {path: array.shape for path, array in run.parameters.items()}
+    times = Counter((each.path, each.inputs, each.output) for each in run.layers)
+    seen: set[object] = set()
+    rows = []
+    for each in run.layers:
+        place = (each.path, each.inputs, each.output)
+        if place in seen:
+            continue
+        own = {path: shape for path, shape in shapes.items() if path.rpartition(".")[0] == each.path}
+        again = each.path in seen
+        seen |= {place, each.path}
+        count = sum(math.prod(shape) for shape in own.values())
+        notes = [", ".join(f"{path.rpartition('.')[2]} {_sizes(shape)}" for path, shape in own.items())]
+        if times[place] > 1:
+            notes.append(f"applied {times[place]} times")
+        if again:
+            notes = ["the same layer as above"]
+        if _is_container(each, run.layers) and not own:
+            continue
+        counted = "" if again or not count else f"{count:,}"
+        rows.append((each.path or "model", _title(each), _shapes(each), counted, "; ".join(filter(None, notes))))
+    return rows
+
+
+def _is_container(each: Applied, layers: Sequence[Applied]) -> bool:
+    inside = f"{each.path}." if each.path else ""
+    return any(other is not each and other.depth > each.depth and other.path.startswith(inside) for other in layers)
+
+
+def _title(each: Applied) -> str:
+    layer = each.layer
+    name = getattr(layer, "__name__", "") or type(layer).__name__
+    activation = getattr(layer, "activation", None)
+    function = getattr(activation, "func", activation)
+    return f"{name}({getattr(function, '__name__', function)})" if activation is not None else name
+
+
+def _shapes(each: Applied) -> str:
+    return f"{', '.join(_sizes(shape[1:]) for shape in each.inputs)} → {_sizes(each.output[1:])}"
+
+
+def _sizes(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def _bytes(size: int) -> str:
+    """A number of bytes in a unit that fits.
+
+    >>> _bytes(268), _bytes(954_000)
+    ('268 B', '932 kB')
+    """
+    number, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB"):
+        if number < 1000:
+            break
+        number, unit = number / 1024, larger
+    return f"{number:.3g} {unit}"
