@@ -97,7 +97,7 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
     loss = choices.make_loss(train, settings.get("loss"))
     model = choices.make_model(train, hidden, activation, loss)
     run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype)
-    run.name = train.name if data == train.name else Path(data).stem
+    run.name = Path(data).stem
     run.source = {**source, "training": plan.to_dict()}
     if not quiet:
         tell_data(part, validation, test)
