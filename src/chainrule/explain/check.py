@@ -40,9 +40,9 @@ class CheckRow:
     """What was measured of one parameter array.
 
     ``worst`` is the largest relative error, found at ``where`` (a direction, or an element), with the derivative
-    ``found`` by the graph and the one ``measured``. ``count`` measurements were made; of these ``moved`` beside a
-    corner (a kink at the very point, where there is no single slope), and ``unresolved`` could not tell. ``status``
-    is "passed", "failed", or "unresolved" where none of them could.
+    ``found`` by the graph and the one ``measured``. ``count`` measurements were made; of these ``moved`` beside the
+    point, since a kink lies there and so no single slope, and ``unresolved`` could not tell. ``status`` is "passed",
+    "failed", or "unresolved" where none of them could.
     """
 
     name: str
@@ -239,24 +239,30 @@ class _Checker:
             count += 1
             for number in range(_NUDGES + 1):
                 found, slope, typical = self._measure(name, probe, number)
-                if not slope.corner:
+                relative = self._relative(found, slope, typical)
+                if not math.isnan(relative):
                     break
-            moved += number > 0
-            scale = max(abs(found), abs(slope.value), typical)
-            error = abs(found - slope.value)
-            if not math.isfinite(found):
-                relative = math.inf
-            elif slope.corner or not slope.uncertainty <= _MARGIN * self._tolerance * scale:
+            if math.isnan(relative):
                 unresolved += 1
                 continue
-            else:
-                relative = error / scale if error else 0.0
+            moved += number > 0
             if relative > worst[0]:
                 worst = (relative, probe.where, found, slope.value)
         status = "unresolved" if worst[0] < 0 else "passed" if worst[0] <= self._tolerance else "failed"
         if worst[0] < 0:
             worst = (math.nan, "", math.nan, math.nan)
         return CheckRow(title, gradient.shape, status, *worst, count, moved, unresolved)
+
+    def _relative(self, found: float, slope: Slope, typical: float) -> float:
+        """The relative error, or NaN where the measurement cannot tell."""
+        scale = max(abs(found), abs(slope.value), typical)
+        error = abs(found - slope.value)
+        if not math.isfinite(found):
+            return math.inf
+        if error == 0:
+            return 0.0
+        told = not slope.corner and slope.uncertainty <= _MARGIN * self._tolerance * scale
+        return error / scale if told else math.nan
 
     def _measure(self, name: str, probe: _Probe, number: int) -> tuple[float, Slope, float]:
         arrays, found, loss = self._place(number)
@@ -293,7 +299,7 @@ def _along_direction(direction: Array, where: str) -> _Probe:
 
 def _along_element(index: tuple[int, ...]) -> _Probe:
     def move(base: Array, t: float) -> Array:
-        moved = base.copy()
+        moved = np.array(base)
         moved[index] += t
         return moved
 

@@ -46,7 +46,8 @@ def measure_slope(along: Callable[[float], float], target: float = 1e-9) -> Slop
     found = _descend(along, *_STEPS, target)
     if not found.corner and found.uncertainty > 1e2 * target * abs(found.value):
         wider = _descend(along, *_LARGER_STEPS, target)
-        if wider.uncertainty < found.uncertainty and not wider.corner:
+        near = abs(wider.value - found.value) <= 10 * found.uncertainty
+        if wider.uncertainty < found.uncertainty and near and not wider.corner:
             return wider
     return found
 
@@ -61,7 +62,7 @@ def _descend(along: Callable[[float], float], step: float, last: float, target: 
         above, below = along(step), along(-step)
         slopes.append((above - below) / (2 * step))
         bends.append(abs(above - 2 * middle + below) / step)
-        rounding = _EPSILON * max(abs(above), abs(below)) / step if above != below else 0.0
+        rounding = _EPSILON * max(abs(above), abs(below)) / step
         if len(slopes) >= 3:
             value, disagreement = _extrapolated(slopes[-3], slopes[-2], slopes[-1], rounding)
             uncertainty = max(disagreement, rounding)

@@ -40,7 +40,8 @@ def summarize(run: Run) -> str:
     }
     arrays = run.parameters
     count = sum(array.size for array in arrays.values())
-    total = f"{count:,} parameters in {len(arrays)} arrays: {_bytes(sizes[PARAMETERS])} as {run.dtype}"
+    total = f"{_counted(count, 'parameter')} in {_counted(len(arrays), 'array')}: "
+    total += f"{_bytes(sizes[PARAMETERS])} as {run.dtype}"
     total += f"; {_bytes(sizes[STATE])} of state" if sizes[STATE] else ""
     total += f"; {_bytes(sizes[OPTIMIZER])} of optimizer memory" if sizes[OPTIMIZER] else ""
     return "\n".join([*text, text[1], total])
@@ -91,6 +92,10 @@ def _shapes(each: Applied) -> str:
 
 def _sizes(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "scalar"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _bytes(size: int) -> str:
