@@ -107,9 +107,15 @@ def make_loss(data: Dataset, name: str | None) -> Loss:
 
 
 def make_optimizer(
-    name: str | None, learning_rate: float | None, momentum: float | None, nesterov: bool | None
+    loss: Loss,
+    classes: bool,
+    name: str | None,
+    learning_rate: float | None,
+    momentum: float | None,
+    nesterov: bool | None,
 ) -> Optimizer:
-    """Descent with momentum 0.9 and a rate of 0.1, or Adam with 0.001, or what was asked for."""
+    """Descent with momentum 0.9, or Adam, with a learning rate that suits the loss, or what was asked for."""
+    from chainrule.losses import HalfSquaredError
     from chainrule.optimizers import SGD, Adam
 
     if finite("--learning-rate", learning_rate) == 0:
@@ -118,7 +124,9 @@ def make_optimizer(
         if momentum is not None or nesterov:
             raise ConfigurationError("--momentum and --nesterov belong to --optimizer sgd; Adam has its own")
         return Adam() if learning_rate is None else Adam(learning_rate)
-    return SGD(0.1 if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov))
+    # The gradient of a squared error grows with the error; that of an entropy never exceeds the inputs.
+    usual = 0.1 if classes and not isinstance(loss, HalfSquaredError) else 0.01
+    return SGD(usual if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov))
 
 
 def told_optimizer(optimizer: Optimizer | None) -> str:

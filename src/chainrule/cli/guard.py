@@ -35,6 +35,7 @@ OPTION_NAMES = {
 #: How the library names what the command has an option for.
 _LIBRARY_WORDS = (
     (re.compile(r"\bignore=\['([^']*)'\]"), r"--ignore '\1'"),
+    (re.compile(r"\(ignore\)"), "(--ignore COLUMN)"),
     (re.compile(r"\btask='(\w+)'"), r"--task \1"),
 )
 
@@ -80,8 +81,9 @@ def _told(error: Exception) -> int:
     if isinstance(error, MemoryError):
         return _refuse("there is not enough memory for this: take fewer samples, or a smaller --hidden or --batch-size")
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    say(("chainrule: ", "bold red"), wrapped(f"this is a bug in chainrule: {kind}", rest="  "), error=True)
-    say(f"  Run it again with {TRACEBACK}=1 to see where, and please report that.", error=True)
+    _refuse(
+        f"this is a bug in chainrule: {kind}\nRun it again with {TRACEBACK}=1 to see where, and please report that."
+    )
     return BUG
 
 

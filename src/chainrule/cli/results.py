@@ -133,9 +133,9 @@ def _tell_regression(run: Run, data: Dataset, name: str, baseline: Dataset | Non
     wanted = np.asarray(data.targets, np.float64)
     error = np.asarray(run.predict(data.inputs), np.float64).reshape(wanted.shape) - wanted
     root, middle = float(np.sqrt(np.mean(error**2))), float(np.median(np.abs(error)))
-    unit = f" in {run.preparation.target_name}" if run.preparation.target_name else ""
-    line = f"{len(data):,} samples: off by {figure(root)}{unit} (root mean square), half of them by less than "
-    paragraphs = [line + figure(middle), _determination(error, wanted)]
+    what = run.preparation.target_name or "the prediction"
+    line = f"{len(data):,} samples: {what} is off by {figure(root)} (root mean square), "
+    paragraphs = [f"{line}by less than {figure(middle)} in half of them", _determination(error, wanted)]
     if baseline is not None and baseline.targets is not None:
         mean = np.asarray(baseline.targets, np.float64).mean(axis=0)
         flat = float(np.sqrt(np.mean((wanted - mean) ** 2)))

@@ -30,7 +30,7 @@ def open_data(
     if target is None and Path(data).suffix.lower() in _TABLES:
         _ask_for_target(data)
     train, test = load(data, target=target, ignore=tuple(ignore), task=task, progress=_download_progress())
-    named = str(Path(data).resolve()) if Path(data).exists() and not _is_name(data) else data
+    named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
     source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test)}
     if target:
         source["target"] = target
@@ -87,18 +87,18 @@ def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tu
 
 def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) -> tuple[Dataset, str]:
     """Other data in the form that a run knows: all of a file, the test part of a name."""
-    if Path(data).suffix.lower() in _TABLES and not _is_name(data):
+    if Path(data).suffix.lower() in _TABLES:
         from chainrule.data import read_prepared
 
         preparation = run.preparation
         if target is not None and target != preparation.target_name:
             preparation = replace(preparation, target_name=target)
-        found = read_prepared(data, preparation, run.classes, with_targets=with_targets)
+        found = read_prepared(_table(data), preparation, run.classes, with_targets=with_targets)
         return replace(found, preparation=run.preparation), f"all {len(found):,} rows of {data}"
     from chainrule.data import load
 
     train, test = load(data, target=target, progress=_download_progress())
-    if _is_name(data):
+    if is_name(data):
         part, words = test, f"the test part of {data}"
     else:
         part, words = _whole(train, test), f"all {len(train) + len(test):,} samples of {data}"
@@ -138,7 +138,8 @@ def _whole(train: Dataset, test: Dataset) -> Dataset:
     return replace(train, inputs=np.concatenate([train.inputs, test.inputs]), targets=targets)
 
 
-def _is_name(data: str) -> bool:
+def is_name(data: str) -> bool:
+    """Whether this is a data set that is known by name."""
     from chainrule.data import names
 
     return data in names()
@@ -152,7 +153,7 @@ def _is_source(settings: list[Any]) -> bool:
 
 def _same_source(run: Run, data: str) -> bool:
     own = run.source.get("data")
-    return own is not None and (data == own or (not _is_name(data) and str(Path(data).resolve()) == own))
+    return own is not None and (data == own or (not is_name(data) and str(Path(data).resolve()) == own))
 
 
 def _told(classes: tuple[str, ...] | None) -> str:
@@ -161,17 +162,21 @@ def _told(classes: tuple[str, ...] | None) -> str:
     return f"the classes {', '.join(classes[:10])}{', …' if len(classes) > 10 else ''}"
 
 
-def _ask_for_target(data: str) -> None:
-    from chainrule.cli.running import command
+def _table(data: str) -> Path:
+    """The file, or, where there is none, the table of that name that comes along."""
     from chainrule.data.built_in import FOLDER
-    from chainrule.data.csv_files import CsvFile
 
     path = Path(data)
-    if not path.exists():
-        if not (FOLDER / path.name).is_file():
-            return  # the reader says what is missing
-        path = FOLDER / path.name
-    columns = CsvFile(path).columns
+    if not path.exists() and path.name == data and (FOLDER / data).is_file():
+        return FOLDER / data
+    return path
+
+
+def _ask_for_target(data: str) -> None:
+    from chainrule.cli.running import command
+    from chainrule.data.csv_files import CsvFile
+
+    columns = CsvFile(_table(data)).columns
     listed = ", ".join(columns[:40]) + (", …" if len(columns) > 40 else "")
     raise DataError(
         f"which column of {data} is to be predicted? Its columns are {listed}\nFor example: "

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from chainrule.data import Column, Dataset
     from chainrule.run import Run
 
+_SCALED = "it is learned scaled to mean 0 and deviation 1, so a loss of 1 is that of always saying the mean"
+
 
 def tell_data(part: Dataset, validation: Dataset | None, test: Dataset) -> None:
     """How many samples of what, what they are for, and what the target was taken for."""
@@ -27,7 +29,8 @@ def tell_data(part: Dataset, validation: Dataset | None, test: Dataset) -> None:
     tested = "the same for the test" if test.inputs is part.inputs else f"{len(test):,} for the test"
     counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
     say_entry("Data", f"{part.name}: {counts}")
-    say_entry("Task", part.note or _task(part))
+    scaled = [] if part.preparation.target.changes_nothing else [_SCALED]
+    say_entry("Task", part.note or _task(part), *scaled)
     columns = part.preparation.columns
     if columns:
         say_entry("Inputs", *_columns(columns))

@@ -60,7 +60,9 @@ def train(
     optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adam.  [default: sgd]")] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="How far a step goes.  [default: 0.1 for sgd, 0.001 for adam]"),
+        typer.Option(
+            metavar="NUMBER", help="How far a step goes.  [default: 0.1, for numbers as targets 0.01, for adam 0.001]"
+        ),
     ] = None,
     momentum: Annotated[
         float | None, typer.Option(metavar="NUMBER", help="Momentum of sgd, from 0 to below 1.  [default: 0.9]")

@@ -82,9 +82,6 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
     task = settings.get("task")
     hidden = choices.hidden_sizes(settings.get("hidden", ["64"]))
     activation = choices.one_of("--activation", settings.get("activation", "relu"), choices.ACTIVATIONS)
-    optimizer = choices.make_optimizer(
-        *(settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov"))
-    )
     size = choices.batch_size(settings.get("batch_size", "32"))
     dtype = choices.one_of("--dtype", settings.get("dtype", "float32"), choices.DTYPES)
     task = None if task is None else choices.one_of("--task", task, choices.TASKS)
@@ -95,6 +92,8 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
         raise ConfigurationError(f"--seed is a whole number from 0 to 4294967295, not {seed}")
     part, validation = hold_out(train, plan.validation, seed)
     loss = choices.make_loss(train, settings.get("loss"))
+    wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
+    optimizer = choices.make_optimizer(loss, train.classes is not None, *wanted)
     model = choices.make_model(train, hidden, activation, loss)
     run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype)
     run.name = Path(data).stem

@@ -66,7 +66,8 @@ class Progress(Callback):
         if held:
             before = _GAP.join([first, *names[: len(columns) - len(held)], ""])
             across = sum(_width(name) for name in held) + len(_GAP) * (len(held) - 1)
-            lines.insert(0, " " * len(before) + f"{' validation ':-^{max(across, len(' validation '))}}")
+            over = f"{' validation ':-^{across}}" if across > len(" validation ") else "validation"
+            lines.insert(0, f"{over:>{len(before) + across}}")
         return lines
 
     def _count(self, epoch: int) -> str:
