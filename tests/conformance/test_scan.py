@@ -62,6 +62,23 @@ def test_second_gradients_are_those_of_the_unrolled_graph(name: str, what: str) 
     _close(run(found, arrays), run(expected, arrays), 1e-10)
 
 
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_cotangent_that_is_the_same_at_each_step_gives_the_same_gradients(name: str) -> None:
+    """A plain sum hands a repeated number back, which is made inside the loop and never becomes a sequence."""
+    loop = LOOPS[name](3)
+    arrays = arrays_for(loop.inputs)
+    directions = [np.cos(np.arange(node.size)).reshape(node.shape) for node in loop.floats]
+
+    def found(outputs: list[Node]) -> list[Node]:
+        total = graph.full((), 0, F)
+        for node in outputs:
+            if node.dtype in graph.FLOATS:
+                total = total + graph.sum(node)
+        return [*gradients(total, loop.floats), *gradients(along(total, loop.floats, directions), loop.floats)]
+
+    _close(run(found(loop.scanned()), arrays), run(found(loop.unrolled()), arrays), 1e-10)
+
+
 @pytest.mark.parametrize("name", sorted(set(LOOPS) - {"truncated", "without_gradient"}))
 def test_slopes_are_those_of_central_differences_to_second_order(name: str) -> None:
     loop = LOOPS[name](3)
@@ -167,6 +184,53 @@ def test_no_carry_gets_a_gradient_that_does_not_need_one() -> None:
     (wanted,) = gradients(loss_of(loop.scanned()[:1]), loop.captured[1:2])
     backward = _scans([wanted])[-1]
     assert backward.attributes["n_carry"] == 1
+
+
+def test_a_repeated_gradient_is_summed_before_it_is_repeated() -> None:
+    w = graph.input("w", (B, H), F)
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        return [carries[0] * graph.sin(graph.sum(w + slices[0]))], []
+
+    loop = Loop(body, [graph.input("h", (), F)], [graph.input("x", (3, B, H), F)], captured=[w])
+    backward, _ = _backward(loop)
+    assert [node.shape for node in backward.inputs[: backward.attributes["n_carry"]]] == [(), ()]
+
+
+def test_what_is_reached_through_whole_numbers_alone_gets_no_gradient() -> None:
+    w = graph.input("w", (H,), F)
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        counted = graph.cast(graph.cast(carries[0] * w, "int32"), F)
+        return [graph.tanh(carries[0] * w), carries[1] * counted], []
+
+    init = [graph.input("h", (H,), F), graph.input("count", (H,), F)]
+    loop = Loop(body, init, [], 3, captured=[w])
+    (found,) = gradients(loss_of(loop.scanned()), [w])
+    backward = _scans([found])[-1]
+    assert backward.attributes["n_carry"] == 2  # of h, and the sum for w
+
+
+def test_gradients_that_share_terms_are_taken_in_time() -> None:
+    w = graph.input("w", (B,), F)
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        a = b = w * carries[0]
+        for _ in range(40):  # 2⁴⁰ terms, if each were followed by itself
+            a, b = 0.5 * a, b + b
+        return [graph.tanh(a * b)], [w + carries[0]]
+
+    loop = Loop(body, [graph.input("h", (B,), F)], [], 2, captured=[w])
+    arrays = arrays_for(loop.inputs)
+    found, expected = (gradients(loss_of(x), loop.floats) for x in (loop.scanned(), loop.unrolled()))
+    _close(run(found, arrays), run(expected, arrays))
+
+
+@pytest.mark.tiny
+def test_what_does_not_change_with_time_is_repeated_and_not_stacked() -> None:
+    loop = LOOPS["params"](3)
+    stacked = loop.scanned()[2:]
+    assert [node.op for node in stacked] == ["stack", "stack", "input", "broadcast", "stack", "stack"]
 
 
 def test_only_one_forward_scan_runs_also_for_second_gradients() -> None:

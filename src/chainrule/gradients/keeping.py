@@ -46,8 +46,10 @@ def cheapest_to_keep(
         room[a][b] = width
         room[b].setdefault(a, 0)
 
+    # What is dear and wanted is kept whatever else is; the rest is a matter of weight.
+    kept = dict.fromkeys(node for node in wanted if dear(node) and not available(node))
     met: dict[Node, None] = {}
-    waiting = [node for node in wanted if not available(node)]
+    waiting = [node for node in wanted if node not in kept and not available(node)]
     for node in waiting:
         edge((node, "out"), _SINK, math.inf)
     while waiting:
@@ -60,7 +62,7 @@ def cheapest_to_keep(
             edge(_SOURCE, (node, "in"), math.inf)
             continue
         for below in node.inputs:
-            if not available(below):
+            if below not in kept and not available(below):
                 edge((below, "out"), (node, "in"), math.inf)
                 waiting.append(below)
     while path := _widening(room):
@@ -77,7 +79,7 @@ def cheapest_to_keep(
             if a not in behind and room[a].get(b, 0) > 0:
                 behind.add(a)
                 queue.append(a)
-    return [node for node in met if (node, "out") in behind and (node, "in") not in behind]
+    return [*kept, *(node for node in met if (node, "out") in behind and (node, "in") not in behind)]
 
 
 def _widening(room: dict[_Place, dict[_Place, float]]) -> list[tuple[_Place, _Place]]:

@@ -90,19 +90,13 @@ def _accumulate(sums: dict[Node, Node], node: Node, more: Node) -> None:
     sums[node] = sums[node] + more if node in sums else more
 
 
+def _plus(a: Node | None, b: Node | None) -> Node | None:
+    return b if a is None else a if b is None else a + b
+
+
 def _linear(node: Node) -> bool:
     """Whether the op of one operand and a sum change places."""
     return node.op in _LINEAR and not node.attributes.get("value")
-
-
-def _signed(terms: Sequence[tuple[str, Node]]) -> Node:
-    """The terms added up, or subtracted, in their order."""
-    (sign, total), *others = terms
-    if sign == "sub":
-        total = -total
-    for sign, term in others:
-        total = make(sign, (total, term))
-    return total
 
 
 def _useful_carries(body: _Body, wanted: Sequence[int]) -> set[int]:
@@ -187,7 +181,8 @@ class _Body:
 
     def kept(self, node: Node) -> Node:
         """A forward node stacked over time, out of the scan itself."""
-        return stack(self.scan, map_nodes([node], known=self._to_params)[node])
+        self._to_params = map_nodes([node], known=self._to_params)
+        return stack(self.scan, self._to_params[node])
 
 
 class _Reversed:
@@ -226,22 +221,24 @@ class _Reversed:
 
     def total(self, node: Node) -> Node:
         """The sum over time of a gradient at each step: term by term outside the loop, and the rest in one carry."""
-        peeled: list[tuple[str, Node]] = []
-        rest: list[tuple[str, Node]] = []
-        waiting = [("add", node)]
+        terms, waiting = {node}, [node]
         while waiting:
-            sign, term = waiting.pop()
-            if term.op in ("add", "sub"):
-                a, b = term.inputs
-                other = sign if term.op == "add" else "sub" if sign == "add" else "add"
-                waiting += [(other, b), (sign, a)]
-            elif (outside := self._peeled(term)) is not None:
-                peeled.append((sign, outside))
-            else:
-                rest.append((sign, term))
-        if rest:
-            peeled.append(("add", self._in_a_carry(_signed(rest) if peeled else node)))
-        return _signed(peeled)
+            term = waiting.pop()
+            more = set(term.inputs) - terms if term.op == "add" else set()
+            terms |= more
+            waiting.extend(more)
+        parts: dict[Node, tuple[Node | None, Node | None]] = {}
+        for term in topological([node]):
+            if term in terms:
+                if term.op == "add":
+                    (out_a, rest_a), (out_b, rest_b) = (parts[x] for x in term.inputs)
+                    parts[term] = _plus(out_a, out_b), _plus(rest_a, rest_b)
+                else:
+                    parts[term] = (self._peeled(term), None) if self._peels(term) else (None, term)
+        outside, rest = parts[node]
+        found = _plus(outside, None if rest is None else self._in_a_carry(rest))
+        assert found is not None
+        return found
 
     def _in_a_carry(self, node: Node) -> Node:
         self._body.look([node])
@@ -255,28 +252,42 @@ class _Reversed:
     def _all_move(self, node: Node) -> bool:
         return all(x in self._body.moving for x in node.inputs)
 
-    def _peeled(self, node: Node) -> Node | None:
-        """The sum over time without a carry, or None if it takes one."""
+    def _peels(self, node: Node) -> bool:
+        """Whether a sum over time needs no carry."""
+        body = self._body
+        if node not in body.moving or node in body.outside:
+            return True
+        match node.op:
+            case "sum":
+                return True
+            case "scatter_add":
+                return node.inputs[1] in body.moving
+            case "contract" if self._all_move(node):
+                return True
+            case "add":
+                return all(map(self._peels, node.inputs))
+            case "contract" | "mul" if not self._all_move(node):
+                return all(self._peels(x) for x in node.inputs)
+        return _linear(node) and self._peels(node.inputs[0])
+
+    def _peeled(self, node: Node) -> Node:
+        """The sum over time of what needs no carry for it."""
         body = self._body
         if node not in body.moving:
             return node * float(body.length)
         if node in body.outside:
             return sum(self.stacked(node), 0)
         match node.op:
-            case "contract" if self._all_move(node):
-                return self._contract_over_time(node, [True, True], keep_time=False)
             case "sum":
                 return sum(self.stacked(node.inputs[0]), [0, *(axis + 1 for axis in node.attributes["axes"])])
-            case "scatter_add" if node.inputs[1] in body.moving:
+            case "scatter_add":
                 return self._scatter_over_time(node)
-            case "add" | "sub" | "contract" | "mul" if node.op in ("add", "sub") or not self._all_move(node):
-                parts = [self._peeled(x) if x in body.moving or node.op in ("add", "sub") else x for x in node.inputs]
-            case _ if _linear(node):
-                parts = [self._peeled(node.inputs[0])]
-            case _:
-                return None
-        inputs = tuple(part for part in parts if part is not None)
-        return make(node.op, inputs, **node.attributes) if len(inputs) == len(parts) else None
+            case "contract" if self._all_move(node):
+                return self._contract_over_time(node, [True, True], keep_time=False)
+        # What is linear in what moves: a product keeps its other factor.
+        keeps = node.op in ("contract", "mul")
+        parts = (x if keeps and x not in body.moving else self._peeled(x) for x in node.inputs)
+        return make(node.op, tuple(parts), **node.attributes)
 
     def _contract_over_time(self, node: Node, moving: Sequence[bool], keep_time: bool) -> Node:
         letters = [list(node.attributes[name]) for name in ("a_axes", "b_axes", "out_axes")]

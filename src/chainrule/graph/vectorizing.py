@@ -23,7 +23,8 @@ def vectorize(graph: Graph, inputs: Iterable[str], size: int) -> Graph:
     """The graph for ``size`` values of the inputs named, at once: they and every output get a new leading axis.
 
     What does not depend on them is computed once; as an output it is repeated. Random bits are shared along the new
-    axis, unless their seed or counter is batched. Origins and regions come along.
+    axis, unless their seed or counter is batched. Origins and regions come along: a composite that keeps its name works
+    element by element or over its last axes, so it is the same composite with an axis more in front.
 
     Raises `GraphError` for an input that the graph does not have.
 
