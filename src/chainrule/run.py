@@ -84,6 +84,7 @@ class Run(Training):
         spec, arrays = self._data(train)
         if self.spec is not None and _kinds(self.spec) != _kinds(spec):
             raise DataError(f"the run was trained on arrays {_kinds(self.spec)}, and these are {_kinds(spec)}")
+        self._refuse_other(train)
         self.spec = spec
         watching = list(callbacks)
         if progress or (progress is None and _on_terminal()):
@@ -91,6 +92,7 @@ class Run(Training):
         validate: Callable[[], dict[str, float]] | None = None
         if validation is not None:
             held: Data = validation
+            self._refuse_other(held)  # now, not after the first epoch
             validate = lambda: self.evaluate(held)  # noqa: E731
         try:
             self.loop(spec, arrays, self._order(spec.samples), epochs, watching, validate)
@@ -98,6 +100,23 @@ class Run(Training):
             error.run = self  # type: ignore[attr-defined]
             raise
         return self
+
+    def _refuse_other(self, data: Data) -> None:
+        """Raise for data of which the run could only say something meaningless: other sizes, other classes."""
+        spec, _ = self._data(data)
+        for name, (shape, _) in self.spec.arrays.items() if self.spec is not None else ():
+            if name in spec.arrays and spec.arrays[name][0] != shape:
+                now = spec.arrays[name][0]
+                raise ShapeError(f"the run was trained on {name} of {list(shape)} a sample, and these are {list(now)}")
+        theirs = data.classes if isinstance(data, Dataset) else None
+        if theirs is None or self.classes is None or theirs == self.classes:
+            return
+        # Classes without names of their own are counted: their labels are places in the run's list.
+        if len(theirs) > len(self.classes) or theirs != tuple(map(str, range(len(theirs)))):
+            raise DataError(
+                f"the run tells the classes {_listed(self.classes)} apart, and this data has {_listed(theirs)}: "
+                "its labels would be taken for other classes. Give the data the run's own: classes=run.classes"
+            )
 
     def _order(self, samples: int) -> Callable[[int], Array]:
         return lambda epoch: epoch_order(self.seed, epoch, samples, shuffle=self.shuffle)
@@ -154,6 +173,7 @@ class Run(Training):
             )
         if isinstance(data, Dataset) and data.targets is None:
             raise DataError("to evaluate, the data needs targets")
+        self._refuse_other(data)
         rows = self._measure(self.step.measure, data)
         weights = data.weights if isinstance(data, Dataset) else None
         return {name: float(np.average(row.astype(np.float64), weights=weights)) for name, row in rows.items()}
@@ -427,6 +447,10 @@ def _plain_array(name: str, value: Any) -> Array:
     if array.dtype.name not in ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool"):
         array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
     return array
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
 def _kinds(spec: DataSpec) -> str:
