@@ -219,6 +219,16 @@ def without_sequences(length: int) -> Loop:
     return Loop(body, [_w("v", H)], [], length, captured=[m])
 
 
+def shifted(length: int) -> Loop:
+    """Captured operands that reach what is given out by linear steps alone, products with others among them."""
+    p, m, s = _w("p", B, H), _w("m", H, H), _w("s", B, H)
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        return [0.5 * carries[0] + slices[0]], [(p + slices[0]) @ m, (p - carries[0]) * s, -(slices[0] - p)]
+
+    return Loop(body, [_w("h", B, H)], [_x(length, B, H)], length, captured=[p, m, s])
+
+
 def attention(length: int) -> Loop:
     """A softmax over captured keys at each step, its operands contracted over several axes."""
     keys, values = _w("keys", B, 5, H), _w("values", B, 5, H)
@@ -252,7 +262,7 @@ LOOPS: dict[str, Callable[[int], Loop]] = {
     make.__name__: make
     for make in (
         simple, lstm, lengths, captured, nested, params, delay, without_gradient, tables, truncated, without_sequences,
-        attention, images,
+        shifted, attention, images,
     )
 }  # fmt: skip
 
