@@ -162,4 +162,7 @@ class _Probe:
             if which == "push":
                 (node,) = pull_back({self._pulled: input("v", self._x.shape, self._x.dtype)}, [self._g])
             self._programs[which] = ReferenceEngine().compile(Graph({"out": node}))
-        return self._programs[which].run({**(self._ones if plain else self._arrays), **given})["out"]
+        program = self._programs[which]
+        wanted = program.graph.inputs
+        fitting = {name: array.astype(wanted[name].dtype) for name, array in given.items() if name in wanted}
+        return program.run({**(self._ones if plain else self._arrays), **fitting})["out"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import DataError, MissingExtraError
 
@@ -38,27 +38,25 @@ def save_picture(drawn: Figure, path: str | Path) -> Path:
     return place
 
 
-def image_rows(rows: Mapping[str, ArrayLike], shape: tuple[int, int], path: str | Path) -> Path:
-    """Write images in rows, each row under its name: arrays (images, height·width), light on dark as they are.
+def image_rows(named: Mapping[str, ArrayLike], shape: tuple[int, int], path: str | Path, columns: int = 12) -> Path:
+    """Write images in rows of at most ``columns``, their name beside them: each array is (images, height·width).
 
-    Raises `DataError` for rows whose images do not have this shape.
+    Raises `DataError` for images that do not have this shape.
     """
-    found: dict[str, Any] = {}
-    for name, images in rows.items():
+    rows: list[tuple[str, NDArray[Any]]] = []
+    for name, images in named.items():
         array = np.asarray(images)
-        if array.ndim < 2 or array[0].size != shape[0] * shape[1]:
+        if array.ndim < 2 or len(array) == 0 or array[0].size != shape[0] * shape[1]:
             raise DataError(f"{name}: images of {shape[0]}×{shape[1]} were expected, not {list(array.shape)}")
-        found[name] = array.reshape(-1, *shape)
-    columns = max(len(images) for images in found.values())
-    drawn = figure(0.7 * columns + 1.2, 0.78 * len(found))
-    grid = drawn.subplots(len(found), columns, squeeze=False)
-    for (name, images), places in zip(found.items(), grid, strict=True):
-        places[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+        array = array.reshape(-1, *shape)
+        for start in range(0, len(array), columns):
+            rows.append(("" if start else name, array[start : start + columns]))
+    width = max(len(images) for _, images in rows)
+    drawn = figure(0.7 * width + 1.2, 0.78 * len(rows))
+    for (name, images), places in zip(rows, drawn.subplots(len(rows), width, squeeze=False), strict=True):
+        places[0].set_ylabel(name, rotation=0, ha="right", va="center")
         for column, axes in enumerate(places):
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set(xticks=[], yticks=[], visible=column < len(images))
             if column < len(images):
                 axes.imshow(images[column], cmap="gray")
-            else:
-                axes.set_visible(False)
     return save_picture(drawn, path)

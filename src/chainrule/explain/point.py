@@ -54,7 +54,8 @@ def points(run: Run, data: Data, samples: Sequence[int]) -> list[Point]:
     pool |= {f"batch/{name}": given[name][rows] for name in spec.arrays}
     pool |= {f"data/{name}": array for name, array in given.items() if name not in spec.arrays}
     found = []
-    for descent, graph in build_gradients(run.step, small, len(rows), "float64"):
+    for descent, narrow in build_gradients(run.step, small, len(rows), "float64"):
+        graph = as_float64(narrow)
         arrays = {name: np.asarray(pool[name], node.dtype) for name, node in graph.inputs.items()}
         found.append(Point(descent.name, graph, arrays))
     return found

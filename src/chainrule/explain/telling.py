@@ -38,7 +38,7 @@ def tell(found: Explanation) -> Iterator[str]:
         for name, definition, value in found.symbols:
             yield from _wrapped(f"  {name} = {definition} = {value}" if value else f"  {name} = {definition}")
         yield ""
-    if found.count > 1 or not found.paths:
+    if found.count > 1 or (found.gradient and not found.paths):
         yield from _tell_sum(found)
         yield ""
     yield from _tell_update(found, short)
