@@ -11,6 +11,7 @@ import pytest
 from chainrule import graph
 from chainrule.gradients import gradients
 from chainrule.graph import Graph, Node, hoist, vectorize
+from chainrule.graph.rewriting import rewrite
 from tests.conformance.loops import F, Loop, loss_of
 from tests.conformance.running import along, arrays_for, evaluate
 
@@ -116,6 +117,7 @@ def test_a_random_loop(seed: int) -> None:
     _assert_close(evaluate(scanned, arrays), expected, "the scan")
     hoisted = hoist(scanned)
     _assert_close(evaluate(hoisted, arrays), expected, "the hoisted scan")
+    _assert_close(evaluate(hoist(rewrite(scanned)), arrays), expected, "the scan rewritten and hoisted")
     names = [node.attributes["name"] for node in loop.inputs if node.attributes["name"] in hoisted.inputs]
     batched = chance.sample(names, chance.randrange(1, len(names) + 1))
     other = arrays_for(loop.inputs, seed + 1000)
