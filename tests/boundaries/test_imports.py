@@ -19,7 +19,7 @@ RANKS: dict[str, int] = {
     "training": 4,
     **dict.fromkeys(("explain", "formats", "run"), 5),
     # The leaves, and the public names, which gather what lies below.
-    **dict.fromkeys(("estimators", "studio", "cli", "__main__", ""), 6),
+    **dict.fromkeys(("estimators", "studio", "cli", "extending", "__main__", ""), 6),
 }
 #: Rooms that stand beside the order, and all that they may import.
 BESIDE: dict[str, set[str]] = {"engines": {"graph", "keys", "errors"}, "data": {"errors", "keys"}, "neurons": set()}
