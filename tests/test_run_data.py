@@ -45,6 +45,13 @@ def test_targets_that_are_numbers_get_a_loss_for_numbers() -> None:
     assert cr.prepare(MODEL, TRAIN.one_hot(-1, 1)).loss == cr.losses.mean_squared_error
 
 
+def test_a_loss_on_probabilities_refuses_targets_that_are_none() -> None:
+    with pytest.raises(errors.DataError, match="the targets go from -1 to 1; mean_squared_error"):
+        cr.prepare(MODEL, TRAIN.one_hot(-1, 1), loss=cr.losses.cross_entropy)
+    cr.prepare(MODEL, TRAIN.one_hot(0.1, 0.9), loss=cr.losses.cross_entropy)
+    cr.prepare(MODEL, TRAIN.one_hot(-1, 1), loss=cr.losses.half_squared_error)
+
+
 def test_a_data_set_is_predicted_by_its_inputs() -> None:
     run = cr.prepare(MODEL, TRAIN)
     np.testing.assert_array_equal(run.predict(TEST), run.predict(TEST.inputs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,22 @@ from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure, supervised
+from chainrule.training.feeding import (
+    Data,
+    feed,
+    plain_array,
+    refuse_improbable,
+    refuse_no_data,
+    refuse_other_data,
+    refuse_other_kinds,
+)
 from chainrule.training.progress import Progress
 
 if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
 
-Data: TypeAlias = Dataset | Mapping[str, Array]
+__all__ = ["Data", "Run", "fit", "load", "prepare"]
 _CHUNK = 1024
 
 
@@ -82,8 +91,7 @@ class Run(Training):
         if not isinstance(epochs, int) or epochs < 1:
             raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
         spec, arrays = self._data(train)
-        if self.spec is not None and _kinds(self.spec) != _kinds(spec):
-            raise DataError(f"the run was trained on arrays {_kinds(self.spec)}, and these are {_kinds(spec)}")
+        refuse_other_kinds(self.spec, spec)
         self._refuse_other(train)
         self.spec = spec
         watching = list(callbacks)
@@ -102,42 +110,15 @@ class Run(Training):
         return self
 
     def _refuse_other(self, data: Data) -> None:
-        """Raise for data of which the run could only say something meaningless: other sizes, other classes."""
-        spec, _ = self._data(data)
-        for name, (shape, _) in self.spec.arrays.items() if self.spec is not None else ():
-            if name in spec.arrays and spec.arrays[name][0] != shape:
-                now = spec.arrays[name][0]
-                raise ShapeError(f"the run was trained on {name} of {list(shape)} a sample, and these are {list(now)}")
-        theirs = data.classes if isinstance(data, Dataset) else None
-        if theirs is None or self.classes is None or theirs == self.classes:
-            return
-        # Classes without names of their own are counted: their labels are places in the run's list.
-        if len(theirs) > len(self.classes) or theirs != tuple(map(str, range(len(theirs)))):
-            raise DataError(
-                f"the run tells the classes {_listed(self.classes)} apart, and this data has {_listed(theirs)}: "
-                "its labels would be taken for other classes. Give the data the run's own: classes=run.classes"
-            )
+        """Raise for data of which the run could only say something meaningless."""
+        refuse_other_data(self.spec, self._data(data)[0], data)
 
     def _order(self, samples: int) -> Callable[[int], Array]:
         return lambda epoch: epoch_order(self.seed, epoch, samples, shuffle=self.shuffle)
 
     def _data(self, data: Data) -> tuple[DataSpec, dict[str, Array]]:
         """What the graph has to know of the data, and the arrays it is fed with."""
-        if isinstance(data, Dataset):
-            named = {"inputs": data.inputs, "targets": data.targets, "weights": data.weights}
-            arrays = {name: np.asarray(array) for name, array in named.items() if array is not None}
-            preparing = _preparing(self.preparation, "targets" in arrays and arrays["targets"].dtype.name in FLOATS)
-        elif isinstance(data, Mapping):
-            arrays, preparing = {name: _plain_array(name, array) for name, array in data.items()}, {}
-        else:
-            raise _no_data(data)
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if not lengths or len(set(lengths.values())) != 1 or 0 in lengths.values():
-            raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
-        described = {name: (array.shape[1:], array.dtype.name) for name, array in arrays.items()}
-        shapes = {name: array.shape for name, array in preparing.items()}
-        spec = DataSpec(next(iter(lengths.values())), described, shapes, self.classes)
-        return spec, arrays | preparing
+        return feed(data, self.preparation, self.classes)
 
     # ---- what was learned -----------------------------------------------------------------------------------------
 
@@ -199,7 +180,7 @@ class Run(Training):
 
     def apply(self, model: AnyLayer, *inputs: Any) -> Array:
         """The output of one model of the step for some arrays, in prediction mode: a decoder, a generator."""
-        arrays = {str(n): _plain_array(f"input {n}", array) for n, array in enumerate(inputs)}
+        arrays = {str(n): plain_array(f"input {n}", array) for n, array in enumerate(inputs)}
         if not arrays:
             raise ConfigurationError("apply wants at least one array")
 
@@ -215,7 +196,7 @@ class Run(Training):
             raise ConfigurationError(
                 f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
             )
-        array = _plain_array("inputs", inputs.inputs if isinstance(inputs, Dataset) else inputs)
+        array = plain_array("inputs", inputs.inputs if isinstance(inputs, Dataset) else inputs)
         wanted = self._known_spec().arrays["inputs"][0]
         if array.shape[1:] != wanted:
             raise ShapeError(f"inputs are (samples, {', '.join(map(str, wanted))}), and these are {list(array.shape)}")
@@ -350,8 +331,7 @@ def prepare(
         raise ConfigurationError(f"dtype is {' or '.join(FLOATS)}, not {dtype!r}")
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
-    if not isinstance(train, Dataset | Mapping):
-        raise _no_data(train)
+    refuse_no_data(train)
     samples = len(train) if isinstance(train, Dataset) else len(next(iter(train.values()))) if train else 0
     size = samples if batch_size is None else batch_size
     if not isinstance(size, int) or size < 1:
@@ -380,6 +360,7 @@ def prepare(
             raise ConfigurationError(
                 f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
             )
+        refuse_improbable(train, loss)
         run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
     run.shuffle = shuffle
     run.spec, _ = run._data(train)
@@ -422,39 +403,6 @@ def load(
     )
     run.restore_callbacks(found.callbacks)
     return run
-
-
-def _no_data(data: object) -> DataError:
-    return DataError(
-        f"data is a Dataset or a dictionary of arrays, not {type(data).__name__}; "
-        "chainrule.data.from_arrays(inputs, targets) makes a Dataset"
-    )
-
-
-def _preparing(preparation: Preparation, scaled_targets: bool) -> dict[str, Array]:
-    named = {"shift": preparation.shift, "scale": preparation.scale}
-    if scaled_targets and not preparation.target.changes_nothing:
-        named |= {"target_shift": preparation.target.shift, "target_scale": preparation.target.scale}
-    return {name: np.asarray(value, np.float32) for name, value in named.items()}
-
-
-def _plain_array(name: str, value: Any) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{name} holds {array.dtype}, and a network works on numbers; encode texts first")
-    if array.ndim == 0:
-        raise ShapeError(f"{name} is one number; give an array with one row a sample")
-    if array.dtype.name not in ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool"):
-        array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
-    return array
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-
-
-def _kinds(spec: DataSpec) -> str:
-    return ", ".join(f"{name} {kind}{list(shape)}" for name, (shape, kind) in spec.arrays.items())
 
 
 def _on_terminal() -> bool:
