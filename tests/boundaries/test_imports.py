@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def imports(text: str, module: str, known: Iterable[str], is_package: bool = Fal
     return {name for name in found if name.split(".")[0] == "chainrule"}
 
 
+@functools.cache
 def edges(source: Path = SOURCE) -> dict[str, set[str]]:
     found = modules(source)
     return {

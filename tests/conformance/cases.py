@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from chainrule.graph import DTYPES, FLOATS, INTEGERS, OPS, Node, make
@@ -315,6 +316,16 @@ TAKES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys("reshape transpose reverse broadcast slice pad concatenate window gather".split(), DTYPES),
     "random_bits": ("uint32",),
 }
+
+
+def as_parameters(cases: Sequence[Case]) -> list[Any]:
+    """Cases for a test, the first of each op among the essential ones."""
+    met: set[str] = set()
+    parameters = []
+    for case in cases:
+        parameters.append(pytest.param(case, marks=() if case.op in met else pytest.mark.tiny, id=str(case)))
+        met.add(case.op)
+    return parameters
 
 
 def cases_of(op: str) -> list[Case]:

@@ -18,7 +18,6 @@ def test_what_does_not_fit_is_refused_in_words(bad: Bad) -> None:
         assert piece in str(caught.value)
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("op", OPS)
 def test_attributes_that_an_op_has_not_are_refused(op: str) -> None:
     with pytest.raises(GraphError, match=f"{op} has the attributes"):

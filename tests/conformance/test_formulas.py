@@ -13,7 +13,6 @@ from tests.conformance.cases import CASES, Case
 from tests.conformance.printed import FORMULAS, VARIANTS
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("op", OPS)
 def test_the_formula_of_an_op_as_printed(op: str) -> None:
     assert formula(op) == FORMULAS[op]

@@ -11,7 +11,7 @@ import pytest
 from chainrule.gradients import RULES, gradients, nothing
 from chainrule.graph import FLOATS, OPS, Node
 from chainrule.graph.ops import Op
-from tests.conformance.cases import CASES, Case, cases_of, interval
+from tests.conformance.cases import CASES, Case, as_parameters, cases_of, interval
 from tests.conformance.laws import check_slopes, named, run, weighted
 
 
@@ -35,8 +35,7 @@ def check_rules(op: str) -> None:
             check_rule(case)
 
 
-@pytest.mark.tiny
-@pytest.mark.parametrize("case", SMOOTH, ids=str)
+@pytest.mark.parametrize("case", as_parameters(SMOOTH))
 def test_a_rule_gives_the_slope_that_differences_measure_and_its_slope_in_turn(case: Case) -> None:
     check_rule(case)
 

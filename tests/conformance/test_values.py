@@ -13,7 +13,7 @@ from chainrule.engines.reference import VALUES
 from chainrule.errors import DtypeError
 from chainrule.graph import DTYPES, OPS
 from chainrule.graph.ops import fits
-from tests.conformance.cases import CASES, TAKES, Case, Operand, cases_of
+from tests.conformance.cases import CASES, TAKES, Case, Operand, as_parameters, cases_of
 from tests.conformance.laws import named, run
 from tests.conformance.plain import expected
 
@@ -38,8 +38,7 @@ def check_value(case: Case, dtype: str = "") -> None:
         np.testing.assert_allclose(value, wanted, rtol=loose, atol=loose)
 
 
-@pytest.mark.tiny
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", as_parameters(CASES))
 def test_the_value_is_that_of_plain_loops(case: Case) -> None:
     check_value(case)
 

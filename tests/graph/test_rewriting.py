@@ -154,7 +154,6 @@ def check_same_values(before: Node, after: Node) -> None:
     np.testing.assert_allclose(values["after"], values["before"], rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(("before", "after"), [each[1:] for each in CHANGES], ids=[each[0] for each in CHANGES])
 def test_a_rewrite_gives_what_it_should_and_keeps_the_value(before: Node, after: Node) -> None:
     assert _after(before) is after

@@ -94,7 +94,6 @@ TEXTS: list[tuple[Node, str]] = [
 ]
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(("node", "text"), TEXTS, ids=[text for _, text in TEXTS])
 def test_an_expression_has_the_fewest_brackets(node: Node, text: str) -> None:
     names = {each: each.attributes["name"] for each in (A, B, C, X, M, N, P, Q, S)}
