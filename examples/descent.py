@@ -1,8 +1,7 @@
 """The picture of descent: the price of a house as w times its size, and the way down to the best w.
 
-descent-parabola.png shows the loss over w, and descent with a learning rate that is too small, right and too large;
-descent-contours.png the loss over two parameters, and the paths of batch, mini-batch and stochastic descent.
-Run it with: python examples/descent.py [folder]
+One picture shows the loss over w, and descent with a learning rate that is too small, right and too large; the other
+the loss over two parameters, and three ways of descent. Run it with: python examples/descent.py [folder]
 """
 
 import sys

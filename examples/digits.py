@@ -12,3 +12,4 @@ run = cr.fit(model, train, validation=test, loss=cr.losses.cross_entropy,
 run.evaluate(test)                                        # {'loss': …, 'accuracy': …}
 run.predict(test.inputs[:5])
 run.save("digits-run")                                    # model, preparation and classes travel together
+print(run.evaluate(test), run.predict(test.inputs[:5]))

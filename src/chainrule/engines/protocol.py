@@ -31,7 +31,19 @@ class Program(Protocol):
         ``state`` holds the first values of what is fed back, ``fixed`` what is the same each time, and ``each`` has one
         more leading axis: a slice for each run. It returns early after a run whose output ``until`` is false. Gives
         the last state, and every other output stacked over the runs.
+
+        A program that derives from this class may leave it at this; an engine that is fast has its own.
         """
+        now = dict(state)
+        rows: dict[str, list[Array]] = {name: [] for name in self.graph.outputs if name not in state}
+        for index in range(len(next(iter(each.values())))):
+            outputs = self.run({**fixed, **now, **{name: array[index] for name, array in each.items()}})
+            now = {name: outputs.get(name, array) for name, array in now.items()}
+            for name, row in rows.items():
+                row.append(outputs[name])
+            if until and not outputs[until]:
+                break
+        return now, {name: np.stack(row) for name, row in rows.items()}
 
 
 class Engine(Protocol):

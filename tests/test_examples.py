@@ -1,0 +1,218 @@
+"""Every example runs as it stands, and shows what it says it shows."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule import extending
+from chainrule.errors import MissingExtraError
+
+FOLDER = Path(__file__).parent.parent / "examples"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+#: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
+ARGUMENTS = {"adversarial_pair": ["pictures", "3"]}
+PICTURES = {
+    "adversarial_pair": ["adversarial-pair.png"],
+    "autoencoder": ["autoencoder.png"],
+    "descent": ["descent-parabola.png", "descent-contours.png"],
+}
+
+Run = Callable[[str], tuple[dict[str, object], str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run an example in an empty folder, and give its variables and what it printed."""
+
+    def run_example(name: str) -> tuple[dict[str, object], str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *ARGUMENTS.get(name, [])])
+        try:
+            variables = runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+        finally:
+            for op in list(extending._own):
+                extending.remove_op(op)
+        return variables, capsys.readouterr().out
+
+    return run_example
+
+
+def share(text: str) -> float:
+    """The last percentage in a text."""
+    return float(re.findall(r"([\d.]+)%", text)[-1]) / 100
+
+
+def lines(text: str) -> dict[str, str]:
+    """Lines by their first word or words, up to two spaces."""
+    return {line.split("  ")[0].strip(): line for line in text.splitlines() if line.strip()}
+
+
+# ---- what each one shows ----
+
+
+def digits(variables: dict[str, object], text: str) -> None:
+    assert float(re.findall(r"'accuracy': ([\d.]+)", text)[0]) > 0.96
+    assert sorted(path.name for path in Path("digits-run").iterdir()) == [
+        "checkpoint.safetensors", "metrics.jsonl", "run.toml", "weights.safetensors",
+    ]  # fmt: skip
+
+
+def perceptron(variables: dict[str, object], text: str) -> None:
+    assert "gives [0, 0, 0, 1], wanted [0, 0, 0, 1]: learned" in lines(text)["AND"]
+    assert "gives [0, 1, 1, 1], wanted [0, 1, 1, 1]: learned" in lines(text)["OR"]
+    assert "not learned in 100: no line can part it" in lines(text)["XOR"]
+
+
+def linear_unit(variables: dict[str, object], text: str) -> None:
+    rows = {name: line.split() for name, line in lines(text).items() if name in ("batch", "mini-batch", "stochastic")}
+    assert {name: row[1:5] for name, row in rows.items()} == {
+        "batch": ["10", "200", "200", "2000"],
+        "mini-batch": ["4", "200", "600", "2000"],
+        "stochastic": ["1", "200", "2000", "2000"],
+    }
+    assert "the best line, solved at once: 31.20 + 6.47 a year" in text
+    for row in rows.values():
+        assert abs(float(row[5]) - 31.20) < 1
+        assert abs(float(row[7]) - 6.47) < 0.2
+
+
+def descent(variables: dict[str, object], text: str) -> None:
+    path, loss = variables["path"], variables["loss"]
+    assert callable(path)
+    assert callable(loss)
+    small, right, large = (path(-0.6, rate, None, 7)["loss"] for rate in (0.03, 0.3, 0.87))
+    assert (np.diff(small) < 0).all()
+    assert small[-1] > 3
+    assert (np.diff(right) < 0).all()
+    assert right[-1] < 0.2
+    assert (np.diff(large) > 0).all()
+    # The points stand on the parabola that NumPy drew.
+    steps = path(-0.6, 0.87, None, 7)
+    np.testing.assert_allclose(steps["loss"], loss(steps["0.weight"]), rtol=1e-12)
+
+
+def autoencoder(variables: dict[str, object], text: str) -> None:
+    error, spread = map(float, re.findall(r"(0\.\d+)", text)[:2])
+    assert error < spread / 4
+
+
+def adversarial_pair(variables: dict[str, object], text: str) -> None:
+    drawings = variables["drawings"]
+    assert isinstance(drawings, np.ndarray)
+    assert drawings.shape == (36, 64)
+    assert drawings.min() >= 0
+    assert drawings.max() <= 1
+    assert "epoch 3: judge loss" in text
+
+
+def two_inputs(variables: dict[str, object], text: str) -> None:
+    same, digit = (float(number) for number in re.findall(r"([\d.]+)%", text))
+    assert same > 90
+    assert digit > 94
+
+
+def tanh_labels(variables: dict[str, object], text: str) -> None:
+    assert "[ 1. -1. -1.]" in text
+    assert share(text) > 0.9
+    pairs = re.findall(r"that is +([\d,]+); the price is +([\d,]+)", text)
+    for said, price in pairs:
+        assert abs(int(said.replace(",", "")) - int(price.replace(",", ""))) < 20_000
+    assert len(pairs) == 4
+
+
+def equal_weights(variables: dict[str, object], text: str) -> None:
+    found = {name: (float(line.split()[-2]), share(line)) for name, line in lines(text).items() if "%" in line}
+    for name in ("all 0", "all 0.1"):
+        assert found[name][0] == 0
+        assert found[name][1] < 0.5
+    for name in ("uniform ±0.1", "normal, 0.1", "Glorot"):
+        assert found[name][0] > 1
+        assert found[name][1] > 0.9
+
+
+def stopping(variables: dict[str, object], text: str) -> None:
+    assert "60 epochs, loss" in lines(text)["epochs"]
+    assert re.search(r"loss 0.0\d+ reached 0.05", lines(text)["loss threshold"])
+    assert "reached 0.1" in lines(text)["gradient norm"]
+    assert "has not improved for 5 epochs" in lines(text)["no improvement"]
+    assert lines(text)["a rule of one's own"].endswith(": 98 %")
+
+
+def your_own_op(variables: dict[str, object], text: str) -> None:
+    assert "dx = g/(1 + x²)" in text
+    assert "right: True True" in text
+    assert "[1.  0.5 0.2]" in text
+    assert share(text) > 0.95
+
+
+def your_own_layer(variables: dict[str, object], text: str) -> None:
+    assert "0.gate.weight [64, 32]" in text
+    assert share(text) > 0.94
+    assert "it says the same: True" in text
+
+
+def your_own_update(variables: dict[str, object], text: str) -> None:
+    losses = {name: float(line.split("loss ")[1].split()[0]) for name, line in lines(text).items()}
+    assert losses["AdaGrad"] < losses["plain descent"]
+    assert share(lines(text)["clipped AdaGrad"]) > 0.95
+
+
+def your_own_engine(variables: dict[str, object], text: str) -> None:
+    assert share(lines(text)["reference"]) > 0.95
+    assert share(lines(text)["16 bits"]) > 0.95
+    assert "the engine of 16 bits lacks the ops tanh" in text
+
+
+SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
+    function.__name__: function
+    for function in (
+        digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
+        equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
+    )
+}  # fmt: skip
+
+
+# ---- the tests ----
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_runs_and_shows_what_it_says(name: str, run: Run, tmp_path: Path) -> None:
+    variables, text = run(name)
+    assert text
+    if name in SHOWN:
+        SHOWN[name](variables, text)
+    for picture in PICTURES.get(name, []):
+        found = (tmp_path / "pictures" / picture).read_bytes()
+        assert found.startswith(b"\x89PNG")
+        assert len(found) > 5_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_says_what_one_sees_and_how_to_run_it(name: str) -> None:
+    source = (FOLDER / f"{name}.py").read_text()
+    said = ast.get_docstring(ast.parse(source)) or ""
+    assert f"python examples/{name}.py" in said
+    assert len(said.splitlines()[0]) > 20
+    assert 8 <= len(source.splitlines()) <= 64, "one idea a file"
+
+
+def test_every_check_has_its_example() -> None:
+    assert set(SHOWN) <= set(NAMES)
+
+
+def test_without_matplotlib_a_picture_says_what_to_install(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "chainrule.explain.pictures", raising=False)
+    with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[plot\]'"):
+        run("descent")
+    monkeypatch.undo()
+    importlib.import_module("chainrule.explain.pictures")
