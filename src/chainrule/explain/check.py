@@ -14,7 +14,8 @@ from chainrule.engines.protocol import Program
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError, GraphError
 from chainrule.explain.differences import Slope, measure_slope
-from chainrule.explain.point import as_float64, points, refuse_infinite, with_stopped_values
+from chainrule.explain.point import as_float64, points, refuse_infinite
+from chainrule.explain.stopping import with_stopped_values
 from chainrule.explain.tables import number_text, table
 from chainrule.gradients import gradients
 from chainrule.graph import FLOATS, Graph, Node, broadcast_to, cast, constant, full

@@ -17,7 +17,8 @@ from chainrule.errors import ConfigurationError
 from chainrule.explain.differences import measure_slope
 from chainrule.explain.naming import MOVES
 from chainrule.explain.paths import Step, largest_paths, product
-from chainrule.explain.point import Point, points, refuse_infinite, values_of, with_stopped_values
+from chainrule.explain.point import Point, points, refuse_infinite, values_of
+from chainrule.explain.stopping import with_stopped_values
 from chainrule.explain.symbols import Symbols, multiplied
 from chainrule.explain.update import Update, update_of
 from chainrule.graph import Graph, Node

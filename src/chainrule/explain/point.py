@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import DataError, NotFiniteError, ShapeError
-from chainrule.graph import FLOATS, Build, Graph, Node, cast, constant, input, make, map_nodes
+from chainrule.graph import FLOATS, Build, Graph, Node, cast, constant, make
 from chainrule.training import DataSpec, build_gradients
 
 if TYPE_CHECKING:
@@ -64,21 +64,6 @@ def points(run: Run, data: Data, samples: Sequence[int]) -> list[Point]:
 def values_of(graph: Graph, arrays: Mapping[str, Array]) -> dict[Node, Array]:
     """Every node of a graph with its value, on the reference engine."""
     return dict(ReferenceEngine().compile(graph).trace(arrays))
-
-
-def with_stopped_values(loss: Node, arrays: Mapping[str, Array]) -> tuple[Node, dict[str, Array]]:
-    """The loss with every stop_gradient as an input that keeps its value, and all arrays.
-
-    A gradient takes what is stopped as constant; so must whoever moves a parameter to measure that gradient.
-    """
-    graph = Graph({"loss": loss})
-    stopped = [node for node in graph.nodes if node.op == "stop_gradient"]
-    if not stopped:
-        return loss, dict(arrays)
-    fresh = {node: input(f"stopped/{n}", node.shape, node.dtype) for n, node in enumerate(stopped)}
-    values = ReferenceEngine().compile(Graph({str(n): node for n, node in enumerate(stopped)})).run(arrays)
-    held = {f"stopped/{n}": values[str(n)] for n in range(len(stopped))}
-    return map_nodes([loss], known=fresh)[loss], {**arrays, **held}
 
 
 def as_float64(graph: Graph) -> Graph:
