@@ -1,9 +1,7 @@
 """An engine of your own: one that rounds every number to 16 bits after each op, as a small chip would.
 
 An engine compiles a graph and runs it, and knows nothing of layers or gradients: so it can train at once. It has a
-table of the ops it can do, and refuses another by name when it compiles. Run it with:
-
-    python examples/your_own_engine.py
+table of ops, and refuses another by name when it compiles. Run it with: python examples/your_own_engine.py
 """
 
 import numpy as np
@@ -33,8 +31,7 @@ class SixteenBits:
     name = "16 bits"
 
     def compile(self, graph):
-        lacking = sorted({node.op for node in graph.nodes} - {"input", *VALUES})
-        if lacking:
+        if lacking := sorted({node.op for node in graph.nodes} - {"input", *VALUES}):
             raise EngineError(f"the engine of {self.name} lacks the ops {', '.join(lacking)}")
         return Rounding(graph)
 
@@ -45,14 +42,12 @@ class Rounding(Program):
 
     def run(self, arrays):
         check_arrays(self.graph, arrays)
-        values = {}
+        values = {node: arrays[name] for name, node in self.graph.inputs.items()}
         for node in self.order:
-            inputs = [values[below] for below in node.inputs]
-            known = (
-                arrays[node.attributes["name"]] if node.op == "input" else VALUES[node.op](*inputs, **node.attributes)
-            )
-            short = known.astype(np.float16) if node.dtype == "float32" else known
-            values[node] = np.broadcast_to(short, node.shape).astype(node.dtype)
+            if node not in values:
+                value = VALUES[node.op](*(values[below] for below in node.inputs), **node.attributes)
+                short = value.astype(np.float16) if node.dtype == "float32" else value
+                values[node] = np.broadcast_to(short, node.shape).astype(node.dtype)
         return {name: values[node] for name, node in self.graph.outputs.items()}
 
 
