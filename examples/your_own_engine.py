@@ -18,8 +18,7 @@ VALUES = {
     "constant": lambda value: value,
     "iota": lambda size, dtype: np.arange(size, dtype=dtype),
     "power": lambda x, exponent: x**exponent,
-    "sum": lambda x, axes: x.sum(axes),
-    "max": lambda x, axes: x.max(axes),
+    **{"sum": lambda x, axes: x.sum(axes), "max": lambda x, axes: x.max(axes)},
     "argmax": lambda x, axes: x.argmax(*axes),
     "gather": lambda x, index, axis, batch: x.take(index, axis),
     "broadcast": lambda x, axes, sizes: np.expand_dims(x, axes),  # the new axes still have length 1; see below
