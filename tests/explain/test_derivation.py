@@ -54,6 +54,7 @@ def assert_sums(found: Explanation) -> None:
         assert path.product == so_far
         assert path.links[0].name == "loss"
         assert path.links[-1].name == found.parameter
+        assert [link.name for link in path.links if not link.folded][-1] == found.parameter
     text = str(found)
     assert max(map(len, text.splitlines())) <= 100
     if found.count > 1:

@@ -32,6 +32,7 @@ def test_a_shared_layer_is_counted_once() -> None:
     total = sum(array.size for array in run.parameters.values())
     assert total == 16
     assert "applied 2 times" in text
+    assert len(text.splitlines()) == 6
     assert text.count("12  weight 3×3, bias 3") == 1
     assert "16 parameters in 4 arrays: 128 B as float64" in text
 

@@ -316,7 +316,7 @@ def _tell(check: GradientCheck) -> Iterator[str]:
             row.where,
             number_text(row.found),
             number_text(row.measured),
-            "ok" if row.status == "passed" else row.status.upper(),
+            {"passed": "ok", "failed": "FAILED"}.get(row.status, row.status),
         )
         for row in check.rows
     ]

@@ -273,7 +273,8 @@ def _path(graph: Graph, way: Sequence[Step], symbols: Symbols) -> Path:
         name = symbols.label(step.node, step.place)
         # What only moves an element goes by the name of the element, which need not be told twice.
         told = not named and above is not None and above.node.op in _PLAIN
-        folded = step.derivative == 1.0 and (told or (bool(links) and links[-1].name == name))
+        again = bool(links) and links[-1].name == name and not links[-1].folded
+        folded = step.derivative == 1.0 and (told or again)
         links.append(
             Link(
                 name=name,
