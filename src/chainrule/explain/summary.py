@@ -58,6 +58,8 @@ def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
         if place in seen:
             continue
         own = {path: shape for path, shape in shapes.items() if path.rpartition(".")[0] == each.path}
+        # As a layer declares them, also for a run that was read from a file, where arrays are in alphabetical order.
+        own = dict(sorted(own.items(), key=lambda item: item[0].endswith("bias")))
         again = each.path in seen
         seen |= {place, each.path}
         count = sum(math.prod(shape) for shape in own.values())
