@@ -375,6 +375,7 @@ def load(
 
     Nothing in the folder is executed. Raises `RunFileError` for a folder that is missing, damaged or of another kind.
     """
+    from chainrule.formats.checking import check_state
     from chainrule.formats.runs import load_run
 
     path = Path(folder)
@@ -393,6 +394,11 @@ def load(
         )
     else:
         run = Run(step, engine=choose(engine), **common)
+    if found.spec is not None:
+        try:
+            check_state(run.step, found.spec, settings, found.arrays)
+        except RunFileError as error:
+            raise RunFileError(f"{path} cannot be used: {error}") from error
     run.arrays, run.numbers, run.history = found.arrays, found.numbers, found.history
     run.source = found.source
     run.epoch, run.offset, run.shuffle, run.stopped = (

@@ -12,6 +12,6 @@ RunFolder: TypeAlias = Annotated[
 ]
 OtherData: TypeAlias = Annotated[
     str | None,
-    typer.Argument(metavar="[DATA]", help="Other data than the run's own test part.", show_default=False),
+    typer.Argument(metavar="DATA", help="Other data than the run's own test part.", show_default=False),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Write the result only.")]

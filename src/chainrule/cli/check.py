@@ -15,7 +15,7 @@ def check(
     samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many samples the loss is taken over.")] = 8,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Chooses samples, directions and elements.")] = 0,
 ) -> None:
-    """Check every gradient of a run by moving the parameters and measuring.
+    """Check every gradient of a run by measuring it.
 
     Backpropagation says how the loss changes with each parameter. This moves
     the parameters a little, in random directions and one at a time, in double

@@ -118,8 +118,12 @@ def make_optimizer(
     from chainrule.losses import HalfSquaredError
     from chainrule.optimizers import SGD, Adam
 
-    if finite("--learning-rate", learning_rate) == 0:
-        raise ConfigurationError("--learning-rate 0 would change nothing; it is a number above 0, such as 0.1")
+    if learning_rate is not None and not 0 < learning_rate < math.inf:
+        raise ConfigurationError(f"--learning-rate is a number above 0, such as 0.1, not {learning_rate:g}")
+    if momentum is not None and not 0 <= momentum < 1:
+        raise ConfigurationError(f"--momentum is a number from 0 to below 1, such as 0.9, not {momentum:g}")
+    if nesterov and momentum == 0:
+        raise ConfigurationError("--nesterov is a form of momentum, so it wants a --momentum above 0")
     if one_of("--optimizer", name or "sgd", OPTIMIZERS) == "adam":
         if momentum is not None or nesterov:
             raise ConfigurationError("--momentum and --nesterov belong to --optimizer sgd; Adam has its own")

@@ -38,7 +38,9 @@ def draw(sample: NDArray[Any], shape: Sequence[int], low: float, high: float) ->
 
 
 def side_by_side(pictures: Sequence[Sequence[str]], captions: Sequence[Sequence[str]]) -> list[str]:
-    """Pictures in rows as wide as the terminal, each over its caption."""
+    """Pictures in rows as wide as the terminal, each over its caption, without the rows that are blank in all."""
+    inked = [row for picture in pictures for row, line in enumerate(picture) if line.strip()]
+    pictures = [picture[min(inked, default=0) : max(inked, default=0) + 1] for picture in pictures]
     columns = max(len(line) for picture in pictures for line in picture)
     columns = max([columns, *(len(line) for caption in captions for line in caption)])
     fit = max(1, (width() + _GAP) // (columns + _GAP))

@@ -21,11 +21,11 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Show how the gradient of one parameter came about, for one sample.
+    """Show how the gradient of one parameter came about.
 
-    The chain of local derivatives, each with its formula and its number, whose
-    product along each path, summed over the paths, is the gradient; and beside
-    it the gradient as it is measured by moving the parameter.
+    For one sample: the chain of local derivatives, each with its formula and
+    its number, whose product along each path, summed over the paths, is the
+    gradient; and beside it the gradient as measured by moving the parameter.
 
     "0.weight[3,2]" is layer 0, its weight from input 3 to unit 2.
 

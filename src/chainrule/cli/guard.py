@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.cli.exits import BUG, INTERRUPTED, MISTAKE
 from chainrule.cli.screen import prepare_streams, say, wrapped
 from chainrule.errors import ChainruleError
 
-MISTAKE, BUG, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 TRACEBACK = "CHAINRULE_TRACEBACK"
 
 #: What other tools call it -> what it is called here.
@@ -36,6 +36,7 @@ OPTION_NAMES = {
 _LIBRARY_WORDS = (
     (re.compile(r"\bignore=\['([^']*)'\]"), r"--ignore '\1'"),
     (re.compile(r"\(ignore\)"), "(--ignore COLUMN)"),
+    (re.compile(r"\btarget='([^']*)'"), r"--target '\1'"),
     (re.compile(r"\btask='(\w+)'"), r"--task \1"),
 )
 

@@ -22,7 +22,7 @@ def predict(
     run: RunFolder,
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help="A name, or a file; it needs no target.", show_default=False),
+        typer.Argument(metavar="DATA", help="A name, or a file; it needs no target.", show_default=False),
     ] = None,
     row: Annotated[
         list[str] | None,
@@ -70,11 +70,11 @@ def predict(
 def _lines(run: Run, inputs: Any, probabilities: bool) -> Iterator[Sequence[object]]:
     if run.model is None:
         raise RunFileError("this run was trained by a step of its own, so there is no one model to predict with")
-    said = run.predict(inputs)
     name = run.preparation.target_name or "prediction"
     if run.classes is None:
         if probabilities:
             raise ConfigurationError("--probabilities is for classes; this run predicts a number")
+        said = run.predict(inputs)
         outputs = said.shape[1]
         yield ["sample", *([name] if outputs == 1 else [f"{name} {place}" for place in range(outputs)])]
         yield from ([place, *(f"{value:.6g}" for value in values)] for place, values in enumerate(said.tolist()))

@@ -56,7 +56,9 @@ def is_probable(run: Run) -> bool:
 def scores_of(run: Run, inputs: NDArray[Any]) -> NDArray[Any]:
     """A number a class, a probability where the loss makes them so; one output is that of the second of two classes."""
     found = run.probabilities(inputs)
-    return np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found
+    if found.shape[1] == 1:
+        return np.concatenate([1 - found, found], axis=1)
+    return found[:, : len(run.classes or ())]  # a unit without a class has no name to be called by
 
 
 def tell_results(

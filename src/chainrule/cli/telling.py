@@ -40,7 +40,7 @@ def _task(part: Dataset) -> str:
     if part.classes is None:
         return "regression: the target is a number"
     shown = ", ".join(part.classes[:10]) + (", …" if len(part.classes) > 10 else "")
-    return f"classification: the target is one of {len(part.classes)} classes, {shown}"
+    return f"classification: the target is one of {len(part.classes)} classes: {shown}"
 
 
 def _columns(columns: tuple[Column, ...]) -> list[str]:

@@ -27,7 +27,7 @@ def train(
         str | None,
         typer.Argument(
             show_default=False,
-            metavar="[DATA]",
+            metavar="DATA",
             help="digits, iris, xor, mnist or fashion-mnist; or a file: .csv, .tsv or .npz.",
         ),
     ] = None,

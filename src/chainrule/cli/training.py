@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli import choices
-from chainrule.cli.guard import INTERRUPTED, TERMINATED
+from chainrule.cli.exits import INTERRUPTED, TERMINATED
 from chainrule.cli.running import Keeper, claim_folder, command, is_whole, open_run, save_at_last, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
@@ -98,11 +98,11 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
     run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype)
     run.name = Path(data).stem
     run.source = {**source, "training": plan.to_dict()}
+    folder = claim_folder(output, run.name)
+    run.save(folder)  # what cannot be written to is found before the training, not after it
     if not quiet:
         tell_data(part, validation, test)
         tell_model(run, plan)
-    folder = claim_folder(output, run.name)
-    run.save(folder)  # what cannot be written to is found before the training, not after it
     return Session(run, folder, plan, part, validation, test, quiet)
 
 

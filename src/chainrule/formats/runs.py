@@ -16,6 +16,7 @@ from chainrule.data import Preparation
 from chainrule.engines.protocol import Engine
 from chainrule.errors import RunFileError
 from chainrule.formats import folder as files
+from chainrule.formats.checking import check_classes, check_parts, check_settings, check_spec
 from chainrule.formats.configuration import from_plain, to_plain
 from chainrule.layers.scope import PARAMETERS, STATE
 from chainrule.training import DataSpec, History, Step
@@ -117,13 +118,17 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             name: from_plain(tables[name], custom, name) if name in tables else None
             for name in ("model", "loss", "optimizer")
         }
+        check_parts(**parts)
         spec = _spec(tables["data"], tables.get("classes")) if "data" in tables else None
+        check_spec(spec, parts["model"] is not None)
+        if min(epoch, offset) < 0 or (spec is not None and offset > spec.samples):
+            raise RunFileError(f"the place in the data is epoch {epoch}, sample {offset}, which cannot be")
         return Loaded(
             **parts,
             preparation=Preparation.from_dict(tables["preparation"]),
-            classes=tuple(map(str, tables["classes"])) if "classes" in tables else None,
+            classes=check_classes(tables.get("classes"), spec, parts["model"] is not None),
             spec=spec,
-            settings=tables["run"],
+            settings=check_settings(tables.get("run")),
             source=dict(tables.get("source", {})),
             arrays=arrays,
             numbers=numbers,
@@ -132,7 +137,9 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             epoch=epoch,
             offset=offset,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except RunFileError as error:
+        raise RunFileError(f"{folder} cannot be used: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunFileError(f"{folder} is damaged: {type(error).__name__} {error}") from error
 
 
