@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from chainrule import graph
 from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import INTEGERS, Node, active_build
-from chainrule.graph.composites import log_softmax, one_hot, softmax, softplus
-
-Nodes = Node
+from chainrule.graph.composites import is_label, log_softmax, one_hot, softmax, softplus
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ def weighted_mean(values: Node, weights: Node | None = None) -> Node:
     """Σᵢ wᵢ·vᵢ / Σᵢ wᵢ over the batch; 0 if all weights are."""
     if weights is None:
         return graph.sum(values) / float(max(values.size, 1))
+    if weights.shape != values.shape:
+        raise ShapeError(f"the weights are {list(weights.shape)}, and there is one a sample: {list(values.shape)}")
     weights = graph.cast(weights, values.dtype)
     total = graph.sum(weights)
     # A batch in which nothing counts has the loss 0, not 0/0.
@@ -72,9 +72,12 @@ class CrossEntropy(Loss):
             )
         if targets.dtype in INTEGERS:
             _labels_fit("cross_entropy", outputs, targets, outputs.shape[:-1])
-            targets = one_hot(targets, classes, outputs.dtype)
-        _same("cross_entropy", outputs, targets)
-        return -graph.sum(targets * log_softmax(outputs), range(1, outputs.rank))
+            # Selected, not multiplied: a class ruled out by a logit of -∞ would make NaN of 0·∞.
+            picked = graph.select(is_label(targets, classes), log_softmax(outputs), 0)
+        else:
+            _same("cross_entropy", outputs, targets)
+            picked = targets * log_softmax(outputs)
+        return -graph.sum(picked, range(1, outputs.rank))
 
     def probabilities(self, outputs: Node) -> Node:
         """softmax of the logits."""

@@ -147,7 +147,11 @@ def softplus(x: Node) -> Node:
 
 def one_hot(labels: Node, classes: int, dtype: str = "float32", off: float = 0.0, on: float = 1.0) -> Node:
     """Labels as rows that are ``on`` at the label and ``off`` elsewhere: shape (…) -> (…, classes)."""
-    places = ops.broadcast_to(ops.iota(classes, labels.dtype), (*labels.shape, classes))
-    chosen = ops.eq(ops.broadcast(labels, [labels.rank], [classes]), places)
     row = ops.full((*labels.shape, classes), off, dtype)
-    return ops.select(chosen, on, row)
+    return ops.select(is_label(labels, classes), on, row)
+
+
+def is_label(labels: Node, classes: int) -> Node:
+    """Labels as rows of booleans, true at the label: shape (…) -> (…, classes)."""
+    places = ops.broadcast_to(ops.iota(classes, labels.dtype), (*labels.shape, classes))
+    return ops.eq(ops.broadcast(labels, [labels.rank], [classes]), places)
