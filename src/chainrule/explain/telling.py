@@ -182,7 +182,9 @@ def _tell_update(found: Explanation, short: str) -> Iterator[str]:
         yield f"  {short} ← {short} − η·∂loss/∂{short} = {before} − {rate}·{gradient} = {after}"
     else:
         rate = f", η = {number_text(update.rate)}" if update.rate is not None else ""
+        # A gradient of 0 can move a parameter here, and a reader should not wonder why.
         yield f"  {short} ← {after}, from {before}, by {update.by}{rate}"
+        yield "  (together with what the optimizer remembers of earlier steps)"
 
 
 def _tell_measured(found: Explanation) -> Iterator[str]:
