@@ -181,13 +181,14 @@ def test_large_logits_neither_overflow_nor_lose_their_gradient(dtype: str) -> No
     loss = losses.cross_entropy.per_sample(z, labels)
     np.testing.assert_allclose(evaluate(loss, z=far, t=np.array([1, 0])), np.array([2e4, 2e4 + math.log(2)]), rtol=1e-6)
     (slope,) = gradients(graph.sum(loss), [z])
-    np.testing.assert_allclose(evaluate(slope, z=far, t=np.array([1, 0])), [[1, -1, 0], [-1, 0.5, 0.5]], atol=1e-6)
+    found = evaluate(slope, z=far, t=np.array([1, 0]))
+    np.testing.assert_allclose(found, [[1.0, -1.0, 0.0], [-1.0, 0.5, 0.5]], atol=1e-6)
     ones = np.ones_like(far)
     z, t = nodes(far, ones)
     loss = losses.binary_cross_entropy.per_sample(z, t)
     np.testing.assert_allclose(evaluate(loss, z=far, t=ones), np.array([1e4 + math.log(2), 1e4]), rtol=1e-6)
     (slope,) = gradients(graph.sum(loss), [z])
-    np.testing.assert_allclose(evaluate(slope, z=far, t=ones), [[0, -1, -0.5], [-1, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(evaluate(slope, z=far, t=ones), [[0.0, -1.0, -0.5], [-1.0, 0.0, 0.0]], atol=1e-6)
 
 
 def test_a_class_that_is_ruled_out_by_minus_infinity_does_no_harm() -> None:
