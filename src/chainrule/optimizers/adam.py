@@ -22,10 +22,10 @@ class AdamDirection:
         """The direction; "mean" and "square" are remembered."""
         beta1, beta2 = scope.number("beta1", self.beta1), scope.number("beta2", self.beta2)
         epsilon = scope.number("epsilon", self.epsilon)
-        # β^t as e^(t·log β): the exponent of the op power is static, and t is not.
+        # 1 - β^t as -expm1(t·log β): the exponent of the op power is static, and near 1 no digits are lost.
         count = scope.count()
-        unbias1 = 1.0 / (1.0 - graph.exp(count * graph.log(beta1)))
-        unbias2 = 1.0 / (1.0 - graph.exp(count * graph.log(beta2)))
+        unbias1 = -1.0 / graph.expm1(count * graph.log(beta1))
+        unbias2 = -1.0 / graph.expm1(count * graph.log(beta2))
         moved: Tree = {}
         for path, gradient in directions.items():
             mean = times(beta1, scope.remember("mean", path, gradient)) + times(1.0 - beta1, gradient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from chainrule import graph
@@ -43,6 +43,14 @@ class UpdateScope:
     numbers: dict[str, float]
     #: What schedules give at this step, by the name that a number would have: for the history.
     scheduled: dict[str, Node] = field(default_factory=dict)
+    #: Where in the composition the update stands, and which name belongs to which place: two updates of one kind have
+    #: each their own memory and numbers ("velocity", "velocity2").
+    place: tuple[int, ...] = ()
+    owners: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def inside(self, place: int) -> UpdateScope:
+        """The scope of an update within this one."""
+        return replace(self, place=(*self.place, place))
 
     def remember(self, what: str, path: str, like: Node, start: float = 0.0) -> Node:
         """The array that this update keeps for a parameter, of the parameter's shape; first filled with ``start``."""
@@ -55,12 +63,14 @@ class UpdateScope:
 
     def number(self, name: str, value: Number) -> Node:
         """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step."""
+        name = self._own(name)
         full = f"{NUMBERS}/{self.name}.{name}" if self.name else f"{NUMBERS}/{name}"
         if callable(value):
             step = graph.cast(self.step, self.record.dtype)
             self.scheduled[full] = graph.lift(value(step), step)
             return self.scheduled[full]
-        self.numbers[full] = float(value)
+        if self.numbers.setdefault(full, float(value)) != float(value):
+            raise ConfigurationError(f"an update asks for the number {name!r} as {self.numbers[full]} and as {value}")
         return graph.input(full, (), self.record.dtype)
 
     def count(self) -> Node:
@@ -68,7 +78,14 @@ class UpdateScope:
         return graph.cast(self.step, self.record.dtype) + 1.0
 
     def _place(self, what: str, path: str) -> str:
+        what = self._own(what)
         return f"{OPTIMIZER}/{self.name}.{what}/{path}" if self.name else f"{OPTIMIZER}/{what}/{path}"
+
+    def _own(self, name: str) -> str:
+        count = 1
+        while self.owners.setdefault(name + str(count) * (count > 1), self.place) != self.place:
+            count += 1
+        return name + str(count) * (count > 1)
 
 
 def times(number: Node, x: Node) -> Node:
@@ -96,8 +113,8 @@ class Optimizer:
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """The directions to add to the parameters."""
-        for update in self.updates():
-            directions = update.apply(scope, directions, parameters)
+        for place, update in enumerate(self.updates()):
+            directions = update.apply(scope.inside(place), directions, parameters)
         return directions
 
 

@@ -102,8 +102,9 @@ class StepState:
             raise ShapeError(
                 f"a descent wants a scalar loss, and this is {loss!r}; use losses.weighted_mean or graph.sum"
             )
+        self._refuse_detached(loss, parameters)
         slopes = dict(zip(parameters, gradients(loss, list(parameters.values())), strict=True))
-        name = "+".join(getattr(model, "name", "") or "" for model in chosen)
+        name = self._descent_name("+".join(getattr(model, "name", "") or "" for model in chosen))
         self.descents.append(Descent(name, loss, parameters, slopes))
         with scope("optimizer", absolute=True), phase("update"):
             inner = UpdateScope(self._record, name, self.number, self.numbers, self.scheduled)
@@ -112,6 +113,32 @@ class StepState:
                 raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
             for path, parameter in parameters.items():
                 self._record.values[f"{PARAMETERS}/{path}"] = graph.stop_gradient(parameter + moves[path])
+
+    def _refuse_detached(self, loss: Node, parameters: Mapping[str, Node]) -> None:
+        """Raise where a gradient would be 0 only because the loss knows nothing of the parameters as they are now."""
+        behind = set(graph.topological([loss]))
+        for path, node in parameters.items():
+            past = [d.parameters[path] for d in self.descents if path in d.parameters]
+            if node not in behind and any(old in behind for old in past):
+                raise ConfigurationError(
+                    f"the loss was computed before {path} was updated by a descent of this step, so that it has no "
+                    "gradient in what the parameter is now: apply the model again after the first descent, or add the "
+                    "two losses and descend once"
+                )
+        if behind.isdisjoint(parameters.values()):
+            raise ConfigurationError(
+                f"the loss {loss!r} does not depend on any of the parameters {', '.join(parameters)}: it is made of "
+                "other models"
+            )
+
+    def _descent_name(self, wanted: str) -> str:
+        """A name that no other descent of this step has: each has its own memory and numbers."""
+        taken = {descent.name for descent in self.descents}
+        name, count = wanted, 1
+        while name in taken:
+            count += 1
+            name = f"{wanted}#{count}"
+        return name
 
 
 @dataclass(frozen=True)
