@@ -106,7 +106,8 @@ def raw_row(columns: tuple[Column, ...], features: np.ndarray[tuple[int, ...], n
     cells, place = [], 0
     for column in columns:
         if column.kind == "number":
-            cells.append(f"{float(features[place]) + column.origin:.6g}")
+            # The shortest text that float32 reads back as the same number: 0.1, not 0.10000000149.
+            cells.append(repr(float(str(features[place])) + column.origin).removesuffix(".0"))
         else:
             cells.append(column.categories[int(np.argmax(features[place : place + column.width]))])
         place += column.width
