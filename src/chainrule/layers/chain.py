@@ -28,6 +28,8 @@ class Chain:
         if not layers:
             raise ConfigurationError("Chain: at least one layer is needed")
         for place, layer in enumerate(layers):
+            if isinstance(layer, list | tuple):
+                raise ConfigurationError(f"Chain: entry {place} is a {type(layer).__name__}; give Chain(*layers)")
             if not hasattr(layer, "apply") and not callable(layer):
                 raise ConfigurationError(f"Chain: entry {place} is {layer!r}, which is neither a layer nor a function")
             if isinstance(layer, type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import Node
 from chainrule.graph.composites import leaky_relu, relu
 from chainrule.initializers import Constant, Glorot, He, Initializer
-from chainrule.layers.scope import Scope
+from chainrule.layers.scope import Scope, one_input
 
 Activation = Callable[[Node], Node]
 _LETTERS = "abcdefgh"
@@ -46,7 +47,7 @@ class Dense:
 
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(…, n) -> (…, units)."""
-        (x,) = inputs
+        x = one_input(inputs)
         if x.rank < 2:
             raise ShapeError(f"wants a batch of rows, (batch, features), and got {list(x.shape)}")
         if x.dtype != scope.dtype:
@@ -69,8 +70,8 @@ class Flatten:
 
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, …) -> (batch, features)."""
-        (x,) = inputs
-        return graph.reshape(x, (x.shape[0], x.size // max(x.shape[0], 1)))
+        x = one_input(inputs)
+        return graph.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,14 @@ class Reshape:
 
     shape: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        sizes = tuple(self.shape) if isinstance(self.shape, list | tuple) else ()
+        whole = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes)
+        if not whole or not isinstance(self.shape, list | tuple):
+            raise ConfigurationError(f"Reshape: shape is a tuple of whole numbers above 0, not {self.shape!r}")
+        object.__setattr__(self, "shape", sizes)
+
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, …) -> (batch, *shape)."""
-        (x,) = inputs
+        x = one_input(inputs)
         return graph.reshape(x, (x.shape[0], *self.shape))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, GraphError
+from chainrule.errors import ConfigurationError, GraphError, ShapeError
 from chainrule.graph import Node, Shape, origins
 from chainrule.initializers import Initializer
 
@@ -84,6 +84,8 @@ class Scope:
     path: str = ""
     training: bool = True
     depth: int = 0
+    #: The layers applied in here, by name: two under one name would share their parameters by accident.
+    used: dict[str, AnyLayer] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def dtype(self) -> str:
@@ -126,7 +128,14 @@ class Scope:
     def apply(self, layer: AnyLayer, *inputs: Node, name: str | int) -> Node:
         """Apply a layer below this one. The same layer object has the same parameters wherever it is applied."""
         record = self.record
-        path = record.paths.setdefault(id(layer), self._below(str(name)))
+        path = self._below(str(name))
+        if hasattr(layer, "apply"):
+            if self.used.setdefault(str(name), layer) is not layer:
+                raise ConfigurationError(
+                    f"two layers are applied as {path!r}, so that they would share their parameters: "
+                    "give them two names, or make one layer and apply it twice"
+                )
+            path = record.paths.setdefault(id(layer), path)
         record.kept.append(layer)  # an object that is gone would let its id be taken by another
         inner = Scope(record, path, self.training, self.depth + 1)
         place = len(record.applied)
@@ -149,6 +158,13 @@ class Scope:
 
     def _below(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path and name else self.path or name
+
+
+def one_input(inputs: Sequence[Node]) -> Node:
+    """The input of a layer that takes one."""
+    if len(inputs) != 1:
+        raise ShapeError(f"takes one input, and got {len(inputs)}")
+    return inputs[0]
 
 
 def _title(layer: AnyLayer) -> str:
