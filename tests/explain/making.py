@@ -29,7 +29,9 @@ def classes(samples: int = 6, inputs: int = 3, kinds: int = 3, seed: int = 0) ->
     """Random samples of several classes."""
     random = np.random.default_rng(seed)
     names = tuple("abcdefghij"[:kinds])
-    return cr.data.Dataset(random.normal(size=(samples, inputs)), random.integers(0, kinds, samples), classes=names)
+    rows, labels = random.normal(size=(samples, inputs)), random.integers(0, kinds, samples)
+    labels[0] = (labels[1:].max() + 1) % kinds  # never all of one class: such data are refused
+    return cr.data.Dataset(rows, labels, classes=names)
 
 
 @dataclass(frozen=True)
