@@ -26,8 +26,7 @@ print(
 
 sizes = np.linspace(50, 240, 20)[:, None]
 prices = 30_000 + 1900 * sizes + 25_000 * np.sin(sizes / 20)
-into_range = cr.data.Scaling.to_range(prices, -0.8, 0.8)
-houses = cr.data.from_arrays(sizes, prices, preparation=cr.data.Preparation(target=into_range)).standardize()
+houses = cr.data.from_arrays(sizes, prices).standardize().targets_into(-0.8, 0.8)
 model = cr.Chain(cr.Dense(16, cr.tanh), cr.Dense(1, cr.tanh))
 run = cr.fit(model, houses, loss=cr.losses.half_squared_error, batch_size=5, epochs=400)
 print(f"houses: prices from {prices.min():,.0f} to {prices.max():,.0f} become -0.8 to 0.8")

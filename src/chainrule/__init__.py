@@ -11,10 +11,11 @@ True
 from __future__ import annotations
 
 from chainrule import data, errors, gradients, graph, initializers, layers, losses, metrics, optimizers, training
+from chainrule.fitting import fit, load, prepare
 from chainrule.graph import Node, sigmoid, tanh
 from chainrule.graph.composites import identity, leaky_relu, relu, softmax, step_function
 from chainrule.layers import Chain, Dense, Flatten, Reshape, Scope
-from chainrule.run import Run, fit, load, prepare
+from chainrule.run import Run
 from chainrule.training import Callback, step
 
 __version__ = "0.1.0"

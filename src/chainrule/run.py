@@ -1,8 +1,8 @@
-"""The face: fit a model or a step to data, and get a run: evaluate, predict, explain, check, save."""
+"""A run: a model with its data preparation, parameters and history; evaluate, predict, explain, check, save."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +10,17 @@ import numpy as np
 
 from chainrule.data import Dataset, Preparation
 from chainrule.data.batches import epoch_order
-from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError
-from chainrule.graph import FLOATS, Node, scope
+from chainrule.errors import ConfigurationError, DataError, NotFiniteError, ShapeError
+from chainrule.graph import Node, scope
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
-from chainrule.losses import Loss, cross_entropy, mean_squared_error
-from chainrule.optimizers import SGD, Optimizer
-from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure, supervised
+from chainrule.losses import Loss
+from chainrule.optimizers import Optimizer
+from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure
 from chainrule.training.feeding import (
     Data,
     feed,
     plain_array,
-    refuse_improbable,
-    refuse_no_data,
     refuse_other_data,
     refuse_other_kinds,
 )
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
 
-__all__ = ["Data", "Run", "fit", "load", "prepare"]
+__all__ = ["Data", "Run"]
 _CHUNK = 1024
 
 
@@ -69,8 +66,10 @@ class Run(Training):
         self._measures: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
-        what = f"a {len(self.parameters)}-parameter-array model" if self.parameters else "an empty model"
-        return f"<Run {self.name or self.step.name}: {what}, {self.epoch} epochs, {len(self.history)} steps>"
+        count = sum(array.size for array in self.parameters.values())
+        return (
+            f"<Run {self.name or self.step.name}: {count:,} parameters, epoch {self.epoch}, step {len(self.history)}>"
+        )
 
     # ---- training -------------------------------------------------------------------------------------------------
 
@@ -266,149 +265,6 @@ class Run(Training):
         from chainrule.formats.runs import save_run
 
         return save_run(self, Path(folder))
-
-
-def fit(
-    model: AnyLayer | Step,
-    train: Data,
-    *,
-    validation: Data | None = None,
-    loss: Loss | None = None,
-    optimizer: Optimizer | None = None,
-    epochs: int = 10,
-    batch_size: int | None = 32,
-    seed: int = 0,
-    shuffle: bool = True,
-    dtype: str = "float32",
-    engine: str | Engine | None = None,
-    callbacks: Sequence[Callback] = (),
-    progress: bool | None = None,
-) -> Run:
-    """Train a model (or a step of your own) on data, and give the run.
-
-    ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
-    labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
-    a learning rate of 0.1 and momentum 0.9. The same seed, machine and version give the same bits. ``progress`` writes
-    a line an epoch (None: on a terminal).
-
-    Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
-    `NotFiniteError`, which names the node, at the first step that is not finite.
-
-    >>> import chainrule as cr
-    >>> train, test = cr.data.load("iris")
-    >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=30)
-    >>> run.evaluate(test)["accuracy"] > 0.9
-    True
-    """
-    run = prepare(
-        model,
-        train,
-        loss=loss,
-        optimizer=optimizer,
-        batch_size=batch_size,
-        seed=seed,
-        shuffle=shuffle,
-        dtype=dtype,
-        engine=engine,
-    )
-    return run.fit(train, epochs=epochs, validation=validation, callbacks=callbacks, progress=progress)
-
-
-def prepare(
-    model: AnyLayer | Step,
-    train: Data,
-    *,
-    loss: Loss | None = None,
-    optimizer: Optimizer | None = None,
-    batch_size: int | None = 32,
-    seed: int = 0,
-    shuffle: bool = True,
-    dtype: str = "float32",
-    engine: str | Engine | None = None,
-) -> Run:
-    """A run with its first weights, before any step: to look at, to check, or to train with `Run.fit`."""
-    if dtype not in FLOATS:
-        raise ConfigurationError(f"dtype is {' or '.join(FLOATS)}, not {dtype!r}")
-    if not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
-    refuse_no_data(train)
-    samples = len(train) if isinstance(train, Dataset) else len(next(iter(train.values()))) if train else 0
-    size = samples if batch_size is None else batch_size
-    if not isinstance(size, int) or size < 1:
-        raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
-    prepared = train.preparation if isinstance(train, Dataset) else Preparation()
-    classes = train.classes if isinstance(train, Dataset) else None
-    common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
-    common |= {"preparation": prepared, "classes": classes, "name": train.name if isinstance(train, Dataset) else ""}
-    if isinstance(model, Step):
-        if loss is not None or optimizer is not None:
-            raise ConfigurationError("a step of your own has its losses and optimizers inside; give fit neither")
-        run = Run(model, **common)
-    else:
-        if not hasattr(model, "apply") and not callable(model):
-            raise ConfigurationError(f"a model is a layer, such as Chain(Dense(64, relu), Dense(10)), not {model!r}")
-        if not isinstance(train, Dataset):
-            raise DataError("a model is fitted to a Dataset; chainrule.data.from_arrays(inputs, targets) makes one")
-        if train.targets is None:
-            raise DataError("to fit a model, the data needs targets; a step of your own can do without")
-        train.check_trainable()
-        loss = loss or (cross_entropy if train.labels is not None else mean_squared_error)
-        optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
-        if not isinstance(loss, Loss):
-            raise ConfigurationError(f"a loss is one of chainrule.losses, such as cross_entropy, not {loss!r}")
-        if isinstance(optimizer, type) or not hasattr(optimizer, "apply"):
-            raise ConfigurationError(
-                f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
-            )
-        refuse_improbable(train, loss)
-        run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
-    run.shuffle = shuffle
-    run.spec, _ = run._data(train)
-    run.built(run.spec, min(size, run.spec.samples))
-    return run
-
-
-def load(
-    folder: str | Path, *, custom: Iterable[Any] = (), step: Step | None = None, engine: str | Engine | None = None
-) -> Run:
-    """A run that was saved; classes and functions of your own come as ``custom``, a step of your own as ``step``.
-
-    Nothing in the folder is executed. Raises `RunFileError` for a folder that is missing, damaged or of another kind.
-    """
-    from chainrule.formats.checking import check_state
-    from chainrule.formats.runs import load_run
-
-    path = Path(folder)
-    if not path.is_dir():
-        raise RunFileError(f"there is no folder {path}")
-    found = load_run(path, tuple(custom))
-    settings = found.settings
-    common = {name: settings[name] for name in ("batch_size", "dtype", "seed", "name")}
-    common |= {"preparation": found.preparation, "classes": found.classes, "spec": found.spec}
-    if found.model is not None:
-        parts = {"model": found.model, "loss": found.loss, "optimizer": found.optimizer}
-        run = Run(supervised(**parts), engine=choose(engine), **parts, **common)
-    elif step is None:
-        raise RunFileError(
-            f"{path} was trained by a step of your own, {settings['step']}; give it: load(…, step={settings['step']})"
-        )
-    else:
-        run = Run(step, engine=choose(engine), **common)
-    if found.spec is not None:
-        try:
-            check_state(run.step, found.spec, settings, found.arrays)
-        except RunFileError as error:
-            raise RunFileError(f"{path} cannot be used: {error}") from error
-    run.arrays, run.numbers, run.history = found.arrays, found.numbers, found.history
-    run.source = found.source
-    run.epoch, run.offset, run.shuffle, run.stopped = (
-        found.epoch,
-        found.offset,
-        bool(settings["shuffle"]),
-        settings["stopped"],
-    )
-    run.restore_callbacks(found.callbacks)
-    return run
 
 
 def _on_terminal() -> bool:

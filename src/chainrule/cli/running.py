@@ -38,7 +38,7 @@ def command(*words: object) -> str:
 
 def open_run(folder: Path) -> Run:
     """The run in a folder; RunFileError says what is there instead."""
-    from chainrule.run import load
+    from chainrule.fitting import load
 
     if not folder.exists():
         there = sorted(path.parent for path in Path(RUNS).glob("*/run.toml")) if Path(RUNS).is_dir() else []

@@ -77,7 +77,7 @@ class Session:
 def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | None, quiet: bool) -> Session:
     """A new run: the data found and recognised, the model made, the folder claimed."""
     from chainrule.cli.telling import tell_data, tell_model
-    from chainrule.run import prepare
+    from chainrule.fitting import prepare
 
     task = settings.get("task")
     hidden = choices.hidden_sizes(settings.get("hidden", ["64"]))

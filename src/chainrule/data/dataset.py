@@ -49,8 +49,7 @@ class Dataset:
         features = self.preparation.features
         if features is not None and inputs.shape[-1] != features:
             raise DataError(
-                f"{source}: the preparation is for {features} features, but samples of shape "
-                f"{inputs.shape[1:]} came"
+                f"{source}: the preparation is for {features} features, but samples of shape {inputs.shape[1:]} came"
             )
         object.__setattr__(self, "inputs", inputs)
         object.__setattr__(self, "targets", targets)
@@ -116,6 +115,22 @@ class Dataset:
         targets = np.full((len(self), len(classes)), off, dtype=np.float32)
         targets[np.arange(len(self)), labels] = on
         return replace(self, targets=targets)
+
+    def targets_into(self, low: float, high: float) -> Dataset:
+        """These data with targets that the network learns as numbers from ``low`` to ``high``: its output's range.
+
+        Predictions come back in the targets' own units. Give other parts of the data the same: `prepared_as`.
+
+        >>> prices = Dataset(np.zeros((2, 1)), np.array([[100.0], [300.0]])).targets_into(-0.8, 0.8)
+        >>> prices.preparation.target.forward(prices.targets).ravel().round(6).tolist()
+        [-0.8, 0.8]
+        """
+        if self.targets is None or self.labels is not None:
+            raise DataError(
+                f"{self.name or 'the data'}: targets_into needs targets that are numbers, not {self._told()}"
+            )
+        scaling = Scaling.to_range(self.targets, low, high)
+        return replace(self, preparation=replace(self.preparation, target=scaling))
 
     def standardize(self) -> Dataset:
         """These data with a preparation that gives every feature mean 0 and deviation 1, as measured here.

@@ -107,7 +107,7 @@ def from_network(network: Network, learning_rate: float = 0.1) -> Run:
     True
     """
     from chainrule.data import Dataset
-    from chainrule.run import prepare
+    from chainrule.fitting import prepare
 
     counts = [layer.node_count for layer in network.layers]
     biases = {layer.nodes[-1].output for layer in network.layers[:-1]}

@@ -200,7 +200,7 @@ def constant(value: Any, dtype: str | None = None) -> Node:
     """
     given = np.asarray(value)
     if dtype is None:
-        dtype = {"float64": "float32"}.get(given.dtype.name) if not isinstance(value, np.ndarray) else None
+        dtype = {"float64": "float32"}.get(given.dtype.name) if not isinstance(value, np.ndarray | np.generic) else None
         dtype = dtype or given.dtype.name
     if dtype not in DTYPES:
         raise DtypeError(f"a constant cannot be {dtype}; the dtypes are {', '.join(DTYPES)}")

@@ -57,6 +57,8 @@ class Record:
     paths: dict[int, str] = field(default_factory=dict)
     applied: list[Applied] = field(default_factory=list)
     kept: list[object] = field(default_factory=list)
+    #: How often random words were asked for, by path.
+    draws: dict[str, int] = field(default_factory=dict)
 
     def declare(self, name: str, shape: Shape, dtype: str, initializer: Initializer) -> Node:
         """The node of the array of this name; the same node, or its update, if it was declared before."""
@@ -109,12 +111,16 @@ class Scope:
             self.record.values[full] = graph.stop_gradient(value)
 
     def bits(self, name: str, shape: Sequence[int]) -> Node:
-        """Random uint32 words for this step, by the key (seed, step, path, name)."""
+        """Random uint32 words for this step, by the key (seed, step, path, name); asked again, other words."""
         if self.record.seed is None:
             raise ConfigurationError(f"layer {self.path}: random numbers are asked for in a graph that has no seed")
         size = graph.full(tuple(shape), 0, "uint32").size
         counter = graph.reshape(graph.iota(size, "uint32"), tuple(shape))
-        return graph.random_bits(graph.broadcast_to(self.record.seed, tuple(shape)), counter, self._below(name))
+        path = self._below(name)
+        draw = self.record.draws[path] = self.record.draws.get(path, 0) + 1
+        if draw > 1:
+            path = f"{path} {draw}"  # a layer applied twice, or a name used twice, must not repeat itself
+        return graph.random_bits(graph.broadcast_to(self.record.seed, tuple(shape)), counter, path)
 
     def uniform(self, name: str, shape: Sequence[int]) -> Node:
         """Random numbers spread evenly over [0, 1), in steps of 2⁻²⁴."""

@@ -80,11 +80,11 @@ class StepState:
         return {full[len(PARAMETERS) + 1 :]: node for full, node in values.items() if full.startswith(prefix)}
 
     def uniform(self, shape: Sequence[int], name: str = "uniform") -> Node:
-        """Random numbers over [0, 1), new in each step; ask under several names for several draws."""
+        """Random numbers over [0, 1), new in each step and each time they are asked for."""
         return self._scope.uniform(name, shape)
 
     def normal(self, shape: Sequence[int], name: str = "normal") -> Node:
-        """Random numbers of the standard normal distribution, new in each step."""
+        """Random numbers of the standard normal distribution, new in each step and each time they are asked for."""
         return self._scope.normal(name, shape)
 
     def descend(self, loss: Node, models: AnyLayer | Sequence[AnyLayer], optimizer: Optimizer) -> None:
