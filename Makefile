@@ -36,7 +36,7 @@ tests: $(TESTING)  ## the tests and the programs in the documentation strings
 	@$(BIN)/python -m pytest -q $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS))
 
 tiny: $(TESTING)  ## the fastest essential tests, in under five seconds
-	@$(BIN)/python -m pytest -q -m tiny
+	@$(BIN)/python -m pytest -q -m tiny tests
 
 lint: $(TESTING)  ## ruff
 	@$(BIN)/ruff check
