@@ -145,12 +145,13 @@ def load(
         )
     else:
         run = Run(step, engine=choose(engine), **common)
+    arrays = found.arrays
     if found.spec is not None:
         try:
-            check_state(run.step, found.spec, settings, found.arrays)
+            arrays = check_state(run.step, found.spec, settings, arrays)
         except RunFileError as error:
             raise RunFileError(f"{path} cannot be used: {error}") from error
-    run.arrays, run.numbers, run.history = found.arrays, found.numbers, found.history
+    run.arrays, run.numbers, run.history = arrays, found.numbers, found.history
     run.source = found.source
     run.epoch, run.offset, run.shuffle, run.stopped = (
         found.epoch,

@@ -173,7 +173,8 @@ class Run(Training):
             restored: Array = self.preparation.target.backward(found)
             return restored
         single = found.shape[1] == 1
-        numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(found, axis=1)
+        known = found[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
+        numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(known, axis=1)
         names: Array = np.asarray(self.classes)[numbers]
         return names
 

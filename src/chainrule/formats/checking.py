@@ -83,12 +83,17 @@ def check_spec(spec: DataSpec | None, supervised: bool) -> None:
         raise RunFileError(f"[data] has no arrays {' and '.join(sorted(missing))}")
 
 
-def check_state(step: Step, spec: DataSpec, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """The arrays of a checkpoint, beside those that the step declares for these data."""
+def check_state(
+    step: Step, spec: DataSpec, settings: Mapping[str, Any], arrays: Mapping[str, Array]
+) -> dict[str, Array]:
+    """The arrays of a checkpoint, if they are those that the step declares for these data, in the step's order."""
     try:
         built = build_step(step, spec, min(settings["batch_size"], spec.samples), settings["dtype"])
     except ChainruleError as error:
         raise RunFileError(f"the model and the data of the run do not fit each other: {error}") from error
+    except Exception as error:
+        # A table may name any class for a model, and a class may do anything with what it is not made for.
+        raise RunFileError(f"no step can be built: {type(error).__name__} {error}") from error
     wanted = {name: (one.shape, one.dtype) for name, one in built.declared.items()} | {"step": ((), "int32")}
     for name, (shape, dtype) in wanted.items():
         found = arrays.get(name)
@@ -96,3 +101,7 @@ def check_state(step: Step, spec: DataSpec, settings: Mapping[str, Any], arrays:
             raise RunFileError(f"there is no {name}, and the step has one of {list(shape)}")
         if found.shape != shape or found.dtype != np.dtype(dtype):
             raise RunFileError(f"{name} is {found.dtype}{list(found.shape)}, and the step wants {dtype}{list(shape)}")
+    stray = sorted(set(arrays) - set(wanted))
+    if stray:
+        raise RunFileError(f"there is a {stray[0]}, of which the step knows nothing")
+    return {name: arrays[name] for name in wanted}

@@ -6,6 +6,7 @@ Each file is written beside its place and then moved there, so that a full disk 
 from __future__ import annotations
 
 import json
+import math
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -67,7 +68,7 @@ def read_configuration(folder: Path) -> dict[str, Any]:
         raise RunFileError(f"{folder} is not a run: it has no {CONFIGURATION}. `chainrule train` makes one")
     try:
         tables = tomllib.loads(_bounded(path).decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RunFileError(f"{path} is damaged: {error}") from error
     if tables.get("format") != FORMAT:
         raise RunFileError(f"{path} has format {tables.get('format')!r}, and this chainrule reads {FORMAT}")
@@ -98,7 +99,23 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
 def write_metrics(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Write metrics.jsonl: one JSON object a line."""
-    write_bytes(folder / METRICS, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    write_bytes(folder / METRICS, "".join(json.dumps(_strict(line)) + "\n" for line in lines).encode())
+
+
+def _strict(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What JSON has no word for, in words that it has: NaN as null, infinity as text."""
+    finite = all(not isinstance(value, float) or math.isfinite(value) for value in line.values())
+    return line if finite else {name: _word(value) for name, value in line.items()}
+
+
+def _word(value: Any) -> Any:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _number(value: Any) -> Any:
+    return math.nan if value is None else float(value) if value in ("Infinity", "-Infinity") else value
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -110,11 +127,11 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(_bounded(path, _MAXIMUM_METRICS).splitlines(), 1):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFileError(f"{path}, line {number} is damaged: {error}") from error
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or any(isinstance(value, list | dict) for value in entry.values()):
             raise RunFileError(f"{path}, line {number} is not a record")
-        found.append(entry)
+        found.append({name: _number(value) for name, value in entry.items()})
     return found
 
 

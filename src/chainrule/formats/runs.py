@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -81,6 +82,8 @@ def save_run(run: Savable, folder: Path) -> Path:
         "format": files.FORMAT,
         "run": {**settings, "step": run.step.name, "engine": run.engine.name},
     }
+    identity = _identity(run)
+    tables["run"]["identity"] = identity
     tables["made_with"] = versions()
     if run.source:
         tables["source"] = run.source
@@ -102,7 +105,7 @@ def save_run(run: Savable, folder: Path) -> Path:
     files.write_configuration(folder, tables)
     files.write_metrics(folder, lines)
     files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})
-    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": json.dumps(position)})
+    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": json.dumps(position), "identity": identity})
     return folder
 
 
@@ -111,6 +114,11 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
     tables = files.read_configuration(folder)
     arrays, metadata = files.read_arrays(folder / files.CHECKPOINT)
     try:
+        if tables["run"]["identity"] != metadata["identity"]:
+            raise RunFileError(
+                f"{files.CONFIGURATION} and {files.CHECKPOINT} do not belong together: "
+                "a save was cut short, or one of them came from another run"
+            )
         position = json.loads(metadata["position"])
         epoch, offset = int(position["epoch"]), int(position["offset"])
         numbers = {str(name): float(value) for name, value in position["numbers"].items()}
@@ -139,8 +147,17 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
         )
     except RunFileError as error:
         raise RunFileError(f"{folder} cannot be used: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise RunFileError(f"{folder} is damaged: {type(error).__name__} {error}") from error
+
+
+def _identity(run: Savable) -> str:
+    """What tells one run from another, however long each was trained: a folder must not hold a mixture of two."""
+    parts = [to_plain(getattr(run, name)) for name in ("model", "loss", "optimizer") if getattr(run, name) is not None]
+    told = json.dumps(
+        [parts, run.preparation.to_dict(), run.step.name, run.dtype, run.seed, run.shuffle], sort_keys=True
+    )
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _spec(table: Mapping[str, Any], classes: Any) -> DataSpec:
