@@ -399,12 +399,12 @@ def places(tables: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str 
 
 
 def test_whatever_stands_in_run_toml_it_is_used_or_refused(folder: Path) -> None:
-    """Every entry is replaced by every odd value, and taken away: an error of chainrule, or a run that works."""
+    """Entries are replaced by odd values, and taken away: an error of chainrule, or a run that works."""
     tables = tomllib.loads((folder / "run.toml").read_text())
     train = iris()[0].subset(range(0, 120, 8))
     refused = tried = 0
-    for path in places(tables):
-        for value in [*ODD, None]:
+    for number, path in enumerate(places(tables)):
+        for value in [*ODD, None][number % 3 :: 3]:  # a third for each entry, in turn
             changed = copy.deepcopy(tables)
             if value is None:
                 parent: Any = changed
