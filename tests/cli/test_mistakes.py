@@ -212,6 +212,7 @@ def test_a_full_disk_is_found_before_the_training(command: Command, monkeypatch:
     monkeypatch.setattr(os, "fsync", full)
     message = command.refuses("train", "xor", "--epochs", "1")
     assert "could not be written: No space left on device" in message
+    assert "1/1" not in message
     assert not any(Path("runs").rglob("*.part"))
 
 
@@ -230,10 +231,11 @@ def test_a_folder_that_is_read_only(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_an_output_that_is_full() -> None:
+@pytest.mark.parametrize("arguments", ["--help", "doctor"])
+def test_an_output_that_is_full(arguments: str) -> None:
     with open("/dev/full", "wb") as full:
         called = subprocess.run(
-            [sys.executable, "-m", "chainrule", "--help"],
+            [sys.executable, "-m", "chainrule", arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             env=environment(),
@@ -246,11 +248,12 @@ def test_an_output_that_is_full() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of another kind")
-def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", ["--help", "doctor"])
+def test_a_reader_that_has_gone_is_no_error(arguments: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     called = subprocess.run(
-        [sys.executable, "-m", "chainrule", "--help"],
+        [sys.executable, "-m", "chainrule", arguments],
         stdout=writer,
         stderr=subprocess.PIPE,
         env=environment(),

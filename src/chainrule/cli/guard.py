@@ -61,8 +61,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _interrupted()
     except Exception as error:
         return _told(error)
-    finally:
-        _let_go_of_broken_streams()
 
 
 def _told(error: Exception) -> int:
@@ -134,13 +132,3 @@ def _near(name: str, known: Sequence[str]) -> list[str]:
     from difflib import get_close_matches
 
     return get_close_matches(name, [one for one in known if one.startswith("--")], n=2, cutoff=0.6)
-
-
-def _let_go_of_broken_streams() -> None:
-    """A reader that has gone, or a full disk behind the output, must not speak again at the interpreter's end."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
