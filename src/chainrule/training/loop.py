@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.engines.protocol import Array, Engine, Program
 from chainrule.errors import NotFiniteError
+from chainrule.graph import Node
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
@@ -39,7 +40,7 @@ class Training:
         self.history = History()
         self.stopped = ""
         self._callbacks: Sequence[Callback] = ()
-        self._restored: Mapping[str, Any] = {}
+        self._restored: dict[str, Any] = {}
         self._programs: list[tuple[DataSpec, int, BuiltStep, Program]] = []
 
     def stop(self, reason: str) -> None:
@@ -83,7 +84,8 @@ class Training:
         self.built(spec, size)
         self._callbacks = callbacks
         for place, callback in enumerate(callbacks):
-            kept = self._restored.get(f"{place} {type(callback).__name__}")
+            # Handed over once: a callback that has gone on since knows better than the checkpoint did.
+            kept = self._restored.pop(f"{place} {type(callback).__name__}", None)
             if kept is not None:
                 callback.restore(kept)
             callback.on_start(self)
@@ -115,11 +117,16 @@ class Training:
             start = time.perf_counter()
             records = self._call(spec, data, indices)
             seconds = time.perf_counter() - start
-            for record in records:
+            done = int(self.arrays["step"]) - records[0]["step"] + 1  # a step that is not finite has not been taken
+            self.offset += done * indices.shape[1]
+            for record in records[:done]:
                 self.history.add_step({**record, "seconds": seconds / len(records)})
-            for callback in callbacks:
-                callback.on_steps(self, records)
-            self._check_finite(spec, data, indices, records)
+            for callback in callbacks if done else ():
+                callback.on_steps(self, records[:done])
+            if done < len(records):
+                self.stopped = "not finite"
+                built, _ = self.built(spec, indices.shape[1])
+                raise NotFiniteError(self._explain_not_finite(built, data, indices[done], records[done]))
             count = max(1, round(count * min(_SECONDS_PER_CALL / max(seconds, 1e-9), 8.0)))
 
     def _call(self, spec: DataSpec, data: Mapping[str, Array], indices: Array) -> list[dict[str, Any]]:
@@ -130,9 +137,7 @@ class Training:
         fixed["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
         arrays, logs = program.repeat(self.arrays, fixed, {"batch/indices": indices}, until="finite")
         first, size = int(self.arrays["step"]), indices.shape[1]
-        done = len(logs["finite"])
         self.arrays = arrays
-        self.offset += done * size
         rate = {
             name.rpartition("/")[2]: value for name, value in self.numbers.items() if name.endswith("learning_rate")
         }
@@ -140,17 +145,8 @@ class Training:
             {"step": first + row + 1, "epoch": self.epoch + 1, "samples": size}
             | {name: column[row].item() for name, column in logs.items() if name != "finite"}
             | rate
-            for row in range(done)
+            for row in range(len(logs["finite"]))
         ]
-
-    def _check_finite(
-        self, spec: DataSpec, data: Mapping[str, Array], indices: Array, records: list[dict[str, Any]]
-    ) -> None:
-        if int(self.arrays["step"]) == records[-1]["step"]:
-            return
-        built, _ = self.built(spec, indices.shape[1])
-        self.stopped = "not finite"
-        raise NotFiniteError(self._explain_not_finite(built, data, indices[len(records) - 1], records[-1]))
 
     def _explain_not_finite(
         self, built: BuiltStep, data: Mapping[str, Array], rows: Array, record: dict[str, Any]
@@ -162,11 +158,15 @@ class Training:
         arrays |= {name: np.asarray(value, self.dtype) for name, value in self.numbers.items()}
         arrays["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
         where = "which it is not on the reference engine"
+        fixed: set[Node] = set()  # an infinity that the graph was built with is meant
         for node, value in choose("reference").compile(built.graph).trace(arrays):  # type: ignore[attr-defined]
-            if node.op != "constant" and value.dtype.kind == "f" and not np.isfinite(value).all():
-                origin = built.graph.origins.get(node)
+            if node.op != "input" and fixed.issuperset(node.inputs):
+                fixed.add(node)
+            elif value.dtype.kind == "f" and not np.isfinite(value).all():
                 kind = "NaN" if np.isnan(value).any() else "infinite"
-                where = f"first {kind} in {node.op} of {origin or 'the graph'}, {node.dtype}{list(node.shape)}"
+                place = built.graph.origins.get(node) or "the graph"
+                name = f"the input {node.attributes['name']}" if node.op == "input" else f"{node.op} of {place}"
+                where = f"first {kind} in {name}, {node.dtype}{list(node.shape)}"
                 break
         return (
             f"step {record['step']} is not finite (loss {record.get('loss', float('nan')):g}): {where}. "
