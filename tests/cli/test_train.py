@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import statistics
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.cli import running
 from chainrule.cli.sources import fingerprint, hold_out
 from chainrule.cli.telling import raw_row
 from tests.cli.calling import Command, flowers, prices
@@ -238,6 +240,22 @@ def test_a_row_is_written_as_it_was_read() -> None:
     preparation = cr.data.Preparation(columns=columns)
     features = preparation.encode([{"size": "0.1", "colour": "blue, dark", "when": "1000000012"}])
     assert raw_row(columns, features[0]) == '0.1,"blue, dark",1000000012'
+
+
+def test_commands_are_shown_as_they_can_be_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path(".venv/bin/chainrule")
+    place.parent.mkdir(parents=True)
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    for called in (str(place), str(place.absolute())):
+        monkeypatch.setattr("sys.argv", [called])
+        assert running.command("check", "my run") == ".venv/bin/chainrule check 'my run'"
+    monkeypatch.setenv("PATH", str(place.parent.absolute()))
+    monkeypatch.setattr("sys.argv", [str(place.absolute())])
+    assert running.command("check", "run") == "chainrule check run"
+    monkeypatch.setattr("sys.argv", ["/lib/chainrule/__main__.py"])
+    assert running.command("check", "run") == f"{shlex.quote(sys.executable)} -m chainrule check run"
 
 
 def test_history_is_a_line_a_step_and_a_line_an_epoch(command: Command) -> None:

@@ -33,7 +33,33 @@ def command(*words: object) -> str:
     """
     import shlex
 
-    return " ".join(["chainrule", *(shlex.quote(str(word)) for word in words)])
+    return " ".join([program(), *(shlex.quote(str(word)) for word in words)])
+
+
+def program() -> str:
+    """How this program can be called again as it was called now: it may be in an environment that is not on the path.
+
+    >>> program()
+    'chainrule'
+    """
+    import shlex
+    import shutil
+    import sys
+
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py" and called.parent.name == "chainrule":
+        python = "python" if _is_same(shutil.which("python"), sys.executable) else sys.executable
+        return f"{shlex.quote(python)} -m chainrule"
+    if called.stem != "chainrule" or _is_same(shutil.which("chainrule"), sys.argv[0]):
+        return "chainrule"
+    with contextlib.suppress(ValueError):
+        called = called.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(called))
+
+
+def _is_same(found: str | None, wanted: str) -> bool:
+    # Links are not followed: the Python of an environment is a link to one that has none of its packages.
+    return found is not None and Path(found).absolute() == Path(wanted).absolute()
 
 
 def open_run(folder: Path) -> Run:
