@@ -16,7 +16,7 @@ from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.run import Run
 from chainrule.training import Callback, Step, supervised
-from chainrule.training.feeding import Data, refuse_improbable, refuse_no_data
+from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
 
 
 def fit(
@@ -83,12 +83,12 @@ def prepare(
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
     refuse_no_data(train)
-    samples = len(train) if isinstance(train, Dataset) else len(next(iter(train.values()))) if train else 0
-    size = samples if batch_size is None else batch_size
-    if not isinstance(size, int) or size < 1:
-        raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
     prepared = train.preparation if isinstance(train, Dataset) else Preparation()
     classes = train.classes if isinstance(train, Dataset) else None
+    spec, _ = feed(train, prepared, classes)
+    size = spec.samples if batch_size is None else batch_size
+    if not isinstance(size, int) or size < 1:
+        raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
     common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
     common |= {"preparation": prepared, "classes": classes, "name": train.name if isinstance(train, Dataset) else ""}
     if isinstance(model, Step):
@@ -114,8 +114,8 @@ def prepare(
         refuse_improbable(train, loss)
         run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
     run.shuffle = shuffle
-    run.spec, _ = run._data(train)
-    run.built(run.spec, min(size, run.spec.samples))
+    run.spec = spec
+    run.built(spec, min(size, spec.samples))
     return run
 
 

@@ -156,6 +156,11 @@ class Run(Training):
         self._refuse_other(data)
         rows = self._measure(self.step.measure, data)
         weights = data.weights if isinstance(data, Dataset) else None
+        if weights is not None and not weights.any():
+            raise DataError("all weights are 0, so no sample counts and there is nothing to take the mean of")
+        for name, row in rows.items():
+            if row.ndim != 1:
+                raise ConfigurationError(f"{name!r} is measured as {list(row.shape)}: one number a sample is wanted")
         return {name: float(np.average(row.astype(np.float64), weights=weights)) for name, row in rows.items()}
 
     def outputs(self, inputs: Any) -> Array:
@@ -187,7 +192,7 @@ class Run(Training):
         def measure(state: StepState, batch: Batch) -> dict[str, Node]:
             return {"output": state.apply(model, *(batch[name] for name in arrays))}
 
-        output: Array = self._measure(measure, arrays)["output"]
+        output: Array = self._measure(measure, arrays, key=("apply", id(model)))["output"]
         return output
 
     def _predict(self, inputs: Any) -> dict[str, Array]:
@@ -221,7 +226,7 @@ class Run(Training):
             size = len(next(iter(rows.values())))
             place = (key or id(function), size, repr(sorted(spec.arrays.items())))
             if place not in self._measures or (self._measures[place][0] is not function and key is None):
-                built = build_measure(function, spec, size, self.dtype)
+                built = build_measure(function, spec, size, self.dtype, self.known_layers())
                 self._measures[place] = (function, self.engine.compile(built.graph))
             program = self._measures[place][1]
             given = {**self.arrays, **preparing, **{f"batch/{name}": row for name, row in rows.items()}}

@@ -56,7 +56,7 @@ class Record:
     values: dict[str, Node] = field(default_factory=dict)
     paths: dict[int, str] = field(default_factory=dict)
     applied: list[Applied] = field(default_factory=list)
-    kept: list[object] = field(default_factory=list)
+    kept: list[AnyLayer] = field(default_factory=list)
     #: How often random words were asked for, by path.
     draws: dict[str, int] = field(default_factory=dict)
 

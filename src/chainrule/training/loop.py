@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.engines.protocol import Array, Engine, Program
 from chainrule.errors import NotFiniteError
 from chainrule.graph import Node
+from chainrule.layers.scope import AnyLayer
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
@@ -36,6 +37,7 @@ class Training:
         self.batch_size, self.dtype, self.seed = batch_size, dtype, seed
         self.arrays: dict[str, Array] = {}
         self.numbers: dict[str, float] = {}
+        self.spec: DataSpec | None = None
         self.epoch, self.offset = 0, 0
         self.history = History()
         self.stopped = ""
@@ -68,6 +70,14 @@ class Training:
             self.arrays = initial_state(built, self.seed)
         self.numbers = {**built.numbers, **self.numbers}
         return built, program
+
+    def known_layers(self) -> tuple[tuple[AnyLayer, str], ...]:
+        """Every layer object of the step, with the path of its parameters."""
+        if self.spec is None:
+            return ()
+        if not self._programs:
+            self.built(self.spec, min(self.batch_size, self.spec.samples))
+        return self._programs[0][2].layers
 
     def loop(
         self,

@@ -151,6 +151,8 @@ class BuiltStep:
     logs: tuple[str, ...]
     descents: tuple[Descent, ...]
     applied: tuple[Applied, ...]
+    #: Each layer object with its path: a graph that is built later finds a shared layer where it stands.
+    layers: tuple[tuple[AnyLayer, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
         tuple(logs),
         tuple(state.descents),
         tuple(record.applied),
+        tuple((layer, record.paths[id(layer)]) for layer in record.kept if id(layer) in record.paths),
     )
 
 
@@ -252,12 +255,24 @@ def _total(parts: Sequence[Node]) -> Node:
     return total
 
 
-def build_measure(measure: StepFunction, spec: DataSpec, batch_size: int, dtype: str = "float32") -> BuiltStep:
-    """The graph that measures a batch (given, not selected), in prediction mode: numbers a sample."""
+def build_measure(
+    measure: StepFunction,
+    spec: DataSpec,
+    batch_size: int,
+    dtype: str = "float32",
+    layers: Sequence[tuple[AnyLayer, str]] = (),
+) -> BuiltStep:
+    """The graph that measures a batch (given, not selected), in prediction mode: numbers a sample.
+
+    ``layers`` are those of the training step, each with its path there.
+    """
     with Build() as build:
-        record = Record(dtype)
+        record = Record(dtype, paths={id(layer): path for layer, path in layers})
         state = StepState(record, training=False)
         logs = dict(measure(state, Batch(spec, batch_size, dtype, select=False)))
+    for name, node in logs.items():
+        if not isinstance(node, Node) or node.shape[:1] != (batch_size,):
+            raise ConfigurationError(f"{name!r} is measured as {node!r}; it must be a node with one row a sample")
     return BuiltStep(Graph.of(logs, build), record.declared, {}, tuple(logs), (), tuple(record.applied))
 
 
