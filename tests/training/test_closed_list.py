@@ -160,6 +160,7 @@ def test_such_a_layer_is_saved_and_loaded(layer: object, tmp_path: object) -> No
         cr.data.load("digits", images=True)[0].subset(range(40)) if isinstance(layer, Convolution) else recall(40, "s")
     )
     last = [cr.Flatten()] if isinstance(layer, Convolution) else []
-    run = cr.fit(cr.Chain(layer, *last, cr.Dense(10)), data, epochs=1)  # type: ignore[arg-type]
+    assert data.classes is not None
+    run = cr.fit(cr.Chain(layer, *last, cr.Dense(len(data.classes))), data, epochs=1)  # type: ignore[arg-type]
     again = cr.load(run.save(str(tmp_path)), custom=[type(layer)])
     np.testing.assert_array_equal(again.outputs(data.inputs), run.outputs(data.inputs))

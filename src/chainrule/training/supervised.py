@@ -64,12 +64,12 @@ def _correct(loss: Loss, outputs: Node, batch: Batch) -> Node:
 
 
 def _check_classes(outputs: Node, batch: Batch) -> None:
-    """Refuse a last layer with fewer units than there are classes: some labels could never be learned."""
+    """Refuse a last layer that has not one unit a class: some labels could not be learned, or units not be named."""
     if batch.classes is None or batch["targets"].dtype not in INTEGERS or outputs.rank != 2:
         return
     units, classes = outputs.shape[1], len(batch.classes)
-    if units < classes and not (units == 1 and classes == 2):
+    if units != classes and not (units == 1 and classes == 2):
         raise ConfigurationError(
-            f"the data has {classes} classes, and the last layer only {units} unit{'s' * (units > 1)}; "
-            f"make it Dense({classes})"
+            f"the data has {classes} classes, and the last layer {'only ' * (units < classes)}{units} "
+            f"unit{'s' * (units > 1)}; make it Dense({classes})"
         )
