@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule.data import Preparation
 from chainrule.engines.protocol import Engine
-from chainrule.errors import RunFileError
+from chainrule.errors import ConfigurationError, RunFileError
 from chainrule.formats import folder as files
 from chainrule.formats.checking import check_classes, check_parts, check_settings, check_spec
 from chainrule.formats.configuration import from_plain, to_plain
@@ -100,12 +100,18 @@ def save_run(run: Savable, folder: Path) -> Path:
     lines = [{"kind": "step", **record} for record in run.history.step_records()]
     lines += [{"kind": "epoch", **record} for record in run.history.epochs]
     position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": run.remembered()}
+    try:
+        told = json.dumps(position)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"the state of a callback cannot be written to a file, it is plain numbers and texts: {error}"
+        ) from error
     shared = {name: array for name, array in run.arrays.items() if name.startswith((f"{PARAMETERS}/", f"{STATE}/"))}
     files.make_folder(folder)  # only now: what cannot be written leaves nothing behind
     files.write_configuration(folder, tables)
     files.write_metrics(folder, lines)
     files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})
-    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": json.dumps(position), "identity": identity})
+    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": told, "identity": identity})
     return folder
 
 

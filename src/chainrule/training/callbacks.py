@@ -42,6 +42,8 @@ class Callback:
 class StopAtLoss(Callback):
     """Stop after an epoch whose loss is at or below a threshold.
 
+    ``monitor`` is the column watched; an accuracy counts upwards: it is to be at or above the threshold.
+
     >>> StopAtLoss(0.01).threshold
     0.01
     """
@@ -52,7 +54,7 @@ class StopAtLoss(Callback):
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare the epoch's loss."""
         value = _monitored(self, record, self.monitor)
-        if value <= self.threshold:
+        if value >= self.threshold if _upwards(self.monitor) else value <= self.threshold:
             training.stop(f"{self.monitor} {value:.6g} reached {self.threshold:g}")
 
 
@@ -95,7 +97,7 @@ class StopWithoutImprovement(Callback):
         """Compare with the best so far."""
         monitor = self.monitor or ("validation_loss" if "validation_loss" in record else "loss")
         value = _monitored(self, record, monitor)
-        value = -value if "accuracy" in monitor else value
+        value = -value if _upwards(monitor) else value
         if value < self.best - self.least:
             self.best, self.waited = value, 0
             return
@@ -125,6 +127,10 @@ class OnEpoch(Callback):
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Call it."""
         self.function(training, record)
+
+
+def _upwards(monitor: str) -> bool:
+    return "accuracy" in monitor
 
 
 def _monitored(callback: Callback, record: dict[str, Any], monitor: str) -> float:
