@@ -87,7 +87,7 @@ def prepare(
     classes = train.classes if isinstance(train, Dataset) else None
     spec, _ = feed(train, prepared, classes)
     size = spec.samples if batch_size is None else batch_size
-    if not isinstance(size, int) or size < 1:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
     common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
     common |= {"preparation": prepared, "classes": classes, "name": train.name if isinstance(train, Dataset) else ""}
@@ -96,7 +96,7 @@ def prepare(
             raise ConfigurationError("a step of your own has its losses and optimizers inside; give fit neither")
         run = Run(model, **common)
     else:
-        if not hasattr(model, "apply") and not callable(model):
+        if isinstance(model, type) or not (hasattr(model, "apply") or callable(model)):
             raise ConfigurationError(f"a model is a layer, such as Chain(Dense(64, relu), Dense(10)), not {model!r}")
         if not isinstance(train, Dataset):
             raise DataError("a model is fitted to a Dataset; chainrule.data.from_arrays(inputs, targets) makes one")

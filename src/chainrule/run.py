@@ -87,11 +87,14 @@ class Run(Training):
         What is done does not depend on how it is cut: 20 epochs, or 10 and 10 more, or a run that was interrupted,
         saved, loaded and gone on with, end with the same bits. Ctrl-C ends it early and leaves the run usable.
         """
-        if not isinstance(epochs, int) or epochs < 1:
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
             raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
+        _check_callbacks(callbacks)
         spec, arrays = self._data(train)
         refuse_other_kinds(self.spec, spec)
         self._refuse_other(train)
+        if self.spec is not None and self.spec.samples != spec.samples:
+            self.offset = 0  # an epoch that was begun on other data is begun anew
         self.spec = spec
         watching = list(callbacks)
         if progress or (progress is None and _on_terminal()):
@@ -128,7 +131,7 @@ class Run(Training):
         return {name[len(prefix) :]: array.copy() for name, array in self.arrays.items() if name.startswith(prefix)}
 
     def set_parameters(self, parameters: Mapping[str, Array]) -> None:
-        """Put values in place of parameters, by path; shapes must fit."""
+        """Put values in place of parameters, by path: all of them, or, if a name or a shape does not fit, none."""
         for path, value in parameters.items():
             old = self.arrays.get(f"{PARAMETERS}/{path}")
             if old is None:
@@ -137,7 +140,9 @@ class Run(Training):
                 raise ShapeError(
                     f"parameter {path} is {list(old.shape)}, and the value given is {list(np.shape(value))}"
                 )
-            self.arrays[f"{PARAMETERS}/{path}"] = np.array(value, dtype=old.dtype)
+        for path, value in parameters.items():
+            full = f"{PARAMETERS}/{path}"
+            self.arrays[full] = np.array(value, dtype=self.arrays[full].dtype)
 
     @property
     def layers(self) -> tuple[Applied, ...]:
@@ -271,6 +276,17 @@ class Run(Training):
         from chainrule.formats.runs import save_run
 
         return save_run(self, Path(folder))
+
+
+def _check_callbacks(callbacks: Sequence[Callback]) -> None:
+    if not isinstance(callbacks, list | tuple):
+        raise ConfigurationError(f"callbacks is a list of callbacks, not {callbacks!r}")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ConfigurationError(
+                f"a callback is an object of a class derived from chainrule.Callback, not {callback!r}; "
+                "chainrule.training.OnEpoch makes one of a function"
+            )
 
 
 def _on_terminal() -> bool:
