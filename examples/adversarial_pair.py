@@ -1,7 +1,7 @@
 """A generative adversarial pair on digits: one network draws, the other tells drawings from real digits.
 
 Two models, two losses and two optimizers in one step: the judge descends first, and the artist, against the judge as it
-is then. The picture shows drawings above real digits; it takes 20 seconds. Run it with:
+is then. The picture shows drawings above real digits; it takes half a minute. Run it with:
 
     python examples/adversarial_pair.py [folder] [epochs]
 
