@@ -352,6 +352,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: arrays(f, lambda a: a.update({"parameters/0.weight": np.zeros((4, 4))})), "is float64[4, 4]",
     ),
     "a parameter missing": (lambda f: arrays(f, lambda a: a.pop("parameters/1.bias")), "there is no parameters/1.bias"),
+    "a stray array": (
+        lambda f: arrays(f, lambda a: a.update({"parameters/9.weight": np.zeros(3, np.float32)})),
+        "there is a parameters/9.weight, of which the step knows nothing",
+    ),
     "no step": (lambda f: arrays(f, lambda a: a.pop("step")), "step"),
     "data of other sizes": (
         lambda f: edit(f, lambda t: put("data", "arrays", "inputs", "shape")(t, [7])), "do not fit each other",
