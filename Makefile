@@ -13,7 +13,7 @@ RECIPE := pyproject.toml scripts/environment.sh
 
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests clean
+.PHONY: help digits test tiny lint types tests fuzz clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,9 @@ tests: $(TESTING)  ## the tests and the programs in the documentation strings
 
 tiny: $(TESTING)  ## the fastest essential tests, in under five seconds
 	@$(BIN)/python -m pytest -q -m tiny tests
+
+fuzz: $(TESTING)  ## random graphs on both engines: make fuzz GRAPHS=10000
+	@$(BIN)/python -m tests.engines.native.fuzzing --graphs $(or $(GRAPHS),10000)
 
 lint: $(TESTING)  ## ruff
 	@$(BIN)/ruff check

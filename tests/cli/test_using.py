@@ -117,7 +117,9 @@ def test_check_passes_and_its_exit_code_says_when_it_does_not(
 
 def test_the_doctor_says_what_is_here(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     output = command.works("doctor")
-    for words in (cr.__version__, np.__version__, "reference (the default): works", "digits, iris, xor", "mnist"):
+    for engine in ("native (the default): works", "reference: works"):
+        assert engine in output
+    for words in (cr.__version__, np.__version__, "digits, iris, xor", "mnist"):
         assert words in output
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))

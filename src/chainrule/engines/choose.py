@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 from chainrule.engines.protocol import Engine
 from chainrule.errors import EngineError
 
-NAMES = ("reference",)
+NAMES = ("native", "reference")
+
+
+def default() -> str:
+    """The name of the engine that is used when none is named: native, unless llvmlite cannot be found.
+
+    The variable ``CHAINRULE_ENGINE`` names another.
+    """
+    return os.environ.get("CHAINRULE_ENGINE") or ("native" if importlib.util.find_spec("llvmlite") else "reference")
 
 
 def choose(engine: str | Engine | None = None) -> Engine:
-    """The engine of this name, the engine given, or the default.
+    """The engine of this name, the engine given, or the default; by default, ops that native lacks go to the reference.
 
     >>> choose("reference").name
     'reference'
     """
-    if engine is None or engine == "reference":
+    name = default() if engine is None else engine
+    if not isinstance(name, str):
+        return name
+    if name == "native":
+        from chainrule.engines.native import NativeEngine
+
+        return NativeEngine(otherwise=choose("reference") if engine is None else None)
+    if name == "reference":
         from chainrule.engines.reference import ReferenceEngine
 
         return ReferenceEngine()
-    if isinstance(engine, str):
-        raise EngineError(f"there is no engine {engine!r}; the engines are {', '.join(NAMES)}")
-    return engine
+    raise EngineError(f"there is no engine {name!r}; the engines are {', '.join(NAMES)}")

@@ -1,0 +1,182 @@
+"""Contractions: a register tile of rows × vectors, with the summed axes innermost and nothing packed.
+
+One operand gives its last axis to the vectors, the other is read element by element and spread: so a window or any
+other view may stand there, and is never made. What does not fit this form has plain loops, in ``kernels.py``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.engines.native.expressions import Emitter, Index
+from chainrule.engines.native.text import Value
+from chainrule.engines.native.types import BYTES, MEMORY
+from chainrule.graph import Node
+
+_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A contraction in the tile's form: ``spread`` is read by elements, ``wide`` by vectors along its last axis."""
+
+    root: Node
+    spread: Node
+    wide: Node
+    spread_axes: Sequence[int]
+    wide_axes: Sequence[int]
+    out_axes: Sequence[int]
+    size: dict[int, int]
+    row: int
+    column: int
+
+    @property
+    def summed(self) -> list[int]:
+        """The letters that are summed over."""
+        return [k for k in self.spread_axes if k not in self.out_axes]
+
+    @property
+    def outer(self) -> list[int]:
+        """The letters of the loops around the tile."""
+        return [k for k in self.out_axes if k not in (self.row, self.column)]
+
+
+def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
+    """The contraction as a tile, or None where neither operand can be read by vectors."""
+    a, b = root.inputs
+    p, q, out = (root.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
+    size = {**dict(zip(p, a.shape, strict=True)), **dict(zip(q, b.shape, strict=True))}
+    if not out or not root.size:
+        return None
+    for spread, wide, spread_axes, wide_axes in ((a, b, p, q), (b, a, q, p)):
+        column = out[-1]
+        fits = wide_axes and wide_axes[-1] == column and column not in spread_axes and wide in stored
+        if fits and size[column] > 1:
+            rows = [k for k in out if k not in wide_axes]
+            # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
+            row = rows[-1] if rows else -1
+            return Tile(root, spread, wide, spread_axes, wide_axes, out, size, row, column)
+    return None
+
+
+def write(e: Emitter, t: Tile) -> None:
+    """Write the loops of a tile."""
+    lanes = min(e.vector_bytes // BYTES[t.root.dtype], _power_of_two(t.size[t.column]))
+    vectors = 2 if t.size[t.column] > lanes else 1
+    if t.row < 0:
+        vectors = min(4, -(-t.size[t.column] // lanes))
+    height = t.size.get(t.row, 1)
+    rows = next((n for n in (8, 7, 6, 9, 10) if height % n == 0), _ROWS) if height > 10 else height
+
+    def over_rows(at: dict[int, Value], column: Value, counts: Sequence[int]) -> None:
+        full, rest = divmod(height, rows)
+        if full:
+            with e.writer.loop(full) as (number, _):
+                e.enter()
+                _tile(e, t, at, e.writer.mul(number, rows), rows, column, counts, lanes)
+                e.leave()
+        if rest:
+            _tile(e, t, at, full * rows, rest, column, counts, lanes)
+
+    def block(at: dict[int, Value]) -> None:
+        # A panel of columns stays in the cache while all rows pass by it.
+        step = lanes * vectors
+        full, rest = divmod(t.size[t.column], step)
+        if full:
+            with e.writer.loop(full) as (number, _):
+                e.enter()
+                over_rows(at, e.writer.mul(number, step), [lanes] * vectors)
+                e.leave()
+        if rest:
+            over_rows(at, full * step, [min(lanes, rest - start) for start in range(0, rest, lanes)])
+
+    _nest(e, t, t.outer, {}, block)
+
+
+def _nest(e: Emitter, t: Tile, letters: Sequence[int], at: dict[int, Value], inside: object) -> None:
+    if not letters:
+        inside(at)  # type: ignore[operator]
+        return
+    with e.writer.loop(t.size[letters[0]]) as (index, _):
+        e.enter()
+        _nest(e, t, letters[1:], {**at, letters[0]: index}, inside)
+        e.leave()
+
+
+def _tile(
+    e: Emitter, t: Tile, at: dict[int, Value], row: Value, rows: int, column: Value, counts: Sequence[int], lanes: int
+) -> None:
+    """One register tile: rows × len(counts) vectors, of which only ``counts`` lanes each are real."""
+    w, scalar = e.writer, MEMORY[t.root.dtype]
+    kind = f"<{lanes} x {scalar}>"
+    suffix = f"v{lanes}f{8 * BYTES[t.root.dtype]}"
+    e.functions.add(f"declare {kind} @llvm.fmuladd.{suffix}({kind}, {kind}, {kind})")
+    carried = [(kind, "zeroinitializer")] * (rows * len(counts))
+
+    def place(letters: Sequence[int], known: dict[int, Value]) -> Index:
+        return tuple(known[k] for k in letters)
+
+    def level(letters: Sequence[int], known: dict[int, Value], sums: list[str]) -> list[str]:
+        if letters:
+            results: list[str] = []
+            with w.loop(t.size[letters[0]], [(kind, value) for value in sums], results) as (index, inner):
+                e.enter()
+                results[:] = level(letters[1:], {**known, letters[0]: index}, list(inner))
+                e.leave()
+            return results
+        wide = []
+        for number, count in enumerate(counts):
+            here = {**known, t.column: w.add(column, number * lanes)}
+            pointer = e.pointer(e.stored[t.wide], t.wide, place(t.wide_axes, here))
+            wide.append(_load(e, pointer, kind, suffix, scalar, count, lanes, BYTES[t.root.dtype]))
+        found = list(sums)
+        for r in range(rows):
+            element = e.value(t.spread, place(t.spread_axes, {**known, t.row: w.add(row, r)}))
+            one = w.emit(f"insertelement {kind} poison, {scalar} {element}, i64 0")
+            spread = w.emit(f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer")
+            for number, vector in enumerate(wide):
+                n = r * len(counts) + number
+                found[n] = w.emit(
+                    f"call {kind} @llvm.fmuladd.{suffix}({kind} {spread}, {kind} {vector}, {kind} {found[n]})"
+                )
+        return found
+
+    totals = level(t.summed, dict(at), [value for _, value in carried])
+    for r in range(rows):
+        for number, count in enumerate(counts):
+            here = {**at, t.row: w.add(row, r), t.column: w.add(column, number * lanes)}
+            pointer = e.pointer("%out", t.root, place(t.out_axes, here))
+            total = totals[r * len(counts) + number]
+            if count == lanes:
+                w.write(f"store {kind} {total}, ptr {pointer}, align {BYTES[t.root.dtype]}")
+            else:
+                e.functions.add(f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
+                mask = _mask(count, lanes)
+                w.write(
+                    f"call void @llvm.masked.store.{suffix}.p0({kind} {total}, ptr {pointer}, "
+                    f"i32 {BYTES[t.root.dtype]}, {mask})"
+                )
+
+
+def _load(e: Emitter, pointer: str, kind: str, suffix: str, scalar: str, count: int, lanes: int, align: int) -> str:
+    if count == lanes:
+        return e.writer.emit(f"load {kind}, ptr {pointer}, align {align}")
+    e.functions.add(f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
+    return e.writer.emit(
+        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {align}, {_mask(count, lanes)}, "
+        f"{kind} zeroinitializer)"
+    )
+
+
+@functools.cache
+def _mask(count: int, lanes: int) -> str:
+    return f"<{lanes} x i1> <{', '.join('i1 true' if n < count else 'i1 false' for n in range(lanes))}>"
+
+
+def _power_of_two(count: int) -> int:
+    power = 2
+    while power < count:
+        power *= 2
+    return power

@@ -1,0 +1,119 @@
+"""Fusion: which nodes are stored, and which stored nodes share a loop.
+
+Everything between two stored nodes is written into the loop that needs it. Stored nodes of one shape that are plain
+maps share a loop where their order allows it, so that what they both read is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chainrule.engines.native.layouts import wide_transpose
+from chainrule.graph import ELEMENTWISE, Node, topological
+
+#: Ops with loops of their own.
+LOOPS = frozenset("sum max argmax contract fold scatter_add concatenate scan last stack".split())
+#: Ops that only move: what is read through them is what lies behind.
+MOVES = frozenset("reshape transpose reverse broadcast slice window".split())
+#: Ops that read an element more than once, so that what they read should not be computed anew each time.
+_REPEATING = frozenset("broadcast window gather contract fold".split())
+_DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid power rem random_bits gather pad div".split())
+
+Group = tuple[Node, ...]
+
+
+def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
+    """The nodes that get memory of their own, for these outputs; ``given`` have it already."""
+    order = topological(outputs)
+    # A scan reads its operands as arrays, whatever they are.
+    stored = {*given, *outputs, *(below for node in order if node.op == "scan" for below in node.inputs)}
+    users: dict[Node, list[Node]] = {}
+    for node in order:
+        for below in node.inputs:
+            users.setdefault(below, []).append(node)
+    cost: dict[Node, int] = {}
+    for node in order:
+        own = 0 if node.op in MOVES or not node.inputs else 8 if node.op in _DEAR else 1
+        total = own + sum(cost[below] for below in node.inputs)
+        always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
+        if always or (node not in stored and _worth_storing(node, users.get(node, []), total)):
+            stored.add(node)
+        cost[node] = 0 if node in stored else total
+    return stored
+
+
+def _worth_storing(node: Node, users: Sequence[Node], cost: int) -> bool:
+    """Whether computing a node once and storing it is less than computing it wherever it is read."""
+    if any(wide_transpose(node, user) for user in users):
+        return True
+    if cost == 0 or (node.size == 1 and cost < 4):
+        return False
+    if any(user.op in _REPEATING and (user.op != "gather" or user.inputs[0] is node) for user in users):
+        return True
+    return (len(users) > 1 and cost >= 8) or cost > 60
+
+
+def reads(roots: Sequence[Node], stored: set[Node]) -> list[Node]:
+    """The stored nodes that the loop of these roots reads, in the order in which they are met."""
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    waiting = [below for root in reversed(roots) for below in reversed(root.inputs)]
+    while waiting:
+        node = waiting.pop()
+        if node in stored:
+            if node not in roots:
+                found[node] = None
+        elif node not in seen:
+            seen.add(node)
+            waiting.extend(reversed(node.inputs))
+    return list(found)
+
+
+def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
+    """Stored nodes in their order, plain maps of one shape together where nothing stands in between.
+
+    A map joins the last loop of its shape if whatever it reads is there before that loop begins, or is computed by the
+    loop itself, element by element.
+    """
+    found: list[list[Node]] = []
+    place: dict[Node, int] = {}
+    latest: dict[tuple[int, ...], int] = {}
+    for node in order:
+        target = latest.get(node.shape, -1) if _is_map(node) else -1
+        if target >= 0:
+            near, far = _reached(node, stored)
+            joined = found[target]
+            before = all(place.get(below, -1) < target for below in near | far if below not in joined)
+            if not before or any(below in joined for below in far):
+                target = -1
+        if target < 0:
+            target = len(found)
+            found.append([])
+            if _is_map(node):
+                latest[node.shape] = target
+        found[target].append(node)
+        place[node] = target
+    return [tuple(group) for group in found]
+
+
+def _is_map(node: Node) -> bool:
+    return node.op not in LOOPS and node.op not in ("input", "param")
+
+
+def _reached(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:
+    """The stored nodes that a map reads at its own index, and those that it reads anywhere else."""
+    near: set[Node] = set()
+    far: set[Node] = set()
+    seen: set[tuple[Node, bool]] = set()
+    waiting = [(root, True)]
+    while waiting:
+        node, same = waiting.pop()
+        if (node, same) in seen:
+            continue
+        seen.add((node, same))
+        if node in stored and node is not root:
+            (near if same else far).add(node)
+            continue
+        here = same and node.op in ELEMENTWISE
+        waiting.extend((below, here) for below in node.inputs)
+    return near, far

@@ -1,0 +1,154 @@
+"""What a compiled program is made of, in words: its plan, its loops, and where its time goes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chainrule.engines.native.driver import Block, size_in_bytes
+from chainrule.engines.native.grouping import LOOPS, MOVES, Group
+from chainrule.graph import ELEMENTWISE, Graph, Node, expression, topological
+
+if TYPE_CHECKING:
+    from chainrule.engines.native.program import NativeProgram
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of things: nodes in the graph, loops called, kernels written, and bytes."""
+
+    nodes: int
+    calls: int
+    kernels: int
+    stored: int
+    arena: int
+
+    def __str__(self) -> str:
+        reuse = self.stored / self.arena if self.arena else 1.0
+        return (
+            f"{self.nodes} nodes, {self.calls} loops by {self.kernels} kernels; "
+            f"{self.stored:,} bytes of intermediate values in an arena of {self.arena:,} ({reuse:.1f} to a byte)"
+        )
+
+
+def plan_of(graph: Graph, block: Block) -> Plan:
+    """The plan of a graph and its block, bodies of scans included."""
+    nodes = len(topological(graph.outputs.values(), bodies=True))
+    stored = sum(life.size for life in block.lifetimes.values())
+    return Plan(nodes, len(block.module.calls), len(block.module.kernels), stored, block.size)
+
+
+def fused(group: Group, read: Sequence[Node]) -> list[Node]:
+    """The nodes that are computed inside the loop of a group, the group itself included."""
+    return topological(group, stop=set(read))
+
+
+def loops(program: NativeProgram) -> str:
+    """Each call with its loop nest: the axes, what is read, and what is computed, as one formula a stored node."""
+    names: dict[Node, str] = {node: name for name, node in program.written.inputs.items()}
+    lines: list[str] = []
+    _loops(program.written.block, program.written.graph, names, lines, "")
+    return "\n".join(lines)
+
+
+def _loops(block: Block, graph: Graph, names: dict[Node, str], lines: list[str], indent: str) -> None:
+    outputs = {node: f"{name}'" if name in graph.inputs else name for name, node in graph.outputs.items()}
+    for group in block.groups:
+        for node in group:
+            names.setdefault(node, outputs.get(node, f"t{len(names)}"))
+        first = group[0]
+        if first.op == "scan":
+            lines.append(f"{indent}for time in {first.attributes['length']}:")
+            _loops(block.bodies[first], graph, dict(names), lines, indent + "    ")
+            continue
+        if first.op in ("last", "stack"):
+            lines.append(f"{indent}{names[first]} = {first.op} of the scan")
+            continue
+        origin = graph.origins.get(first)
+        lines.append(f"{indent}for {_axes(first)}:" + (f"    # {origin}" if origin is not None and origin.path else ""))
+        for node in group:
+            known = {below: name for below, name in names.items() if below is not node}
+            lines.append(f"{indent}    {names[node]} = {expression(node, known)}")
+
+
+def _axes(node: Node) -> str:
+    sizes = list(node.shape)
+    if node.op in ("sum", "max", "argmax"):
+        sizes += [node.inputs[0].shape[axis] for axis in node.attributes["axes"]]
+    elif node.op == "contract":
+        shared = dict(zip(node.attributes["a_axes"], node.inputs[0].shape, strict=True))
+        sizes += [size for letter, size in shared.items() if letter not in node.attributes["out_axes"]]
+    return " × ".join(map(str, sizes)) or "one element"
+
+
+def kernel_text(text: str, name: str) -> str:
+    """The LLVM of one kernel."""
+    found = re.search(rf"^define internal void @{re.escape(name)}\(.*?^}}", text, re.MULTILINE | re.DOTALL)
+    return found.group(0) if found else ""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one call of the driver costs: its share of the time, the bytes it touches, the operations it does."""
+
+    kernel: str
+    computes: str
+    origin: str
+    share: float
+    seconds: float
+    bytes: int
+    operations: int
+
+
+def spent(program: NativeProgram, seconds: float) -> list[Spent]:
+    """Where the ``seconds`` of one run go, a row a call, the dearest first; the program was compiled to be profiled."""
+    module, cycles = program.written.block.module, program.cycles
+    total = max(int(cycles.sum()), 1)
+    rows = []
+    reads = _reads(program.written.block)
+    for (kernel, group), count in zip(module.calls, cycles, strict=True):
+        share = int(count) / total
+        inside = fused(group, reads[group])
+        work = sum(_operations(node) for node in inside)
+        size = sum(map(size_in_bytes, [*group, *(_touched(node, group) for node in reads[group])]))
+        ops = Counter(node.op for node in inside if node.op not in MOVES and node.inputs)
+        computes = ", ".join(f"{op}×{times}" if times > 1 else op for op, times in ops.most_common(4))
+        origin = program.written.graph.origins.get(group[0])
+        rows.append(Spent(kernel, computes, str(origin or ""), share, share * seconds, size, work))
+    return sorted(rows, key=lambda row: -row.share)
+
+
+def _touched(node: Node, group: Group) -> Node:
+    return node if node.size <= 64 * max(member.size for member in group) else group[0]
+
+
+def _reads(block: Block) -> dict[Group, list[Node]]:
+    found = dict(block.read)
+    for body in block.bodies.values():
+        found |= _reads(body)
+    return found
+
+
+def _operations(node: Node) -> int:
+    if node.op == "contract":
+        sizes = dict(zip(node.attributes["a_axes"], node.inputs[0].shape, strict=True))
+        sizes |= dict(zip(node.attributes["b_axes"], node.inputs[1].shape, strict=True))
+        return 2 * math.prod(sizes.values())
+    if node.op in LOOPS:
+        return sum(below.size for below in node.inputs[:1])
+    return node.size if node.op in ELEMENTWISE else 0
+
+
+def table(rows: Sequence[Spent], peak: float = 0.0, most: int = 20) -> str:
+    """The rows as text; with the machine's ``peak`` (operations a second), each one's share of it."""
+    lines = [f"{'share':>6} {'µs':>9} {'GFLOP/s':>8} {'GB/s':>7}  kernel, computes, layer"]
+    for row in rows[:most]:
+        rate, flow = row.operations / max(row.seconds, 1e-12), row.bytes / max(row.seconds, 1e-12)
+        part = f" ({rate / peak:.0%} of the peak)" if peak else ""
+        what = f"{row.kernel}: {row.computes}" + (f" [{row.origin}]" if row.origin else "")
+        lines.append(f"{row.share:6.1%} {row.seconds * 1e6:9.1f} {rate / 1e9:8.1f} {flow / 1e9:7.1f}  {what}{part}")
+    return "\n".join(lines)

@@ -1,0 +1,291 @@
+"""The loops of a stored node: one LLVM function, of pointers to what it reads and to what it writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from chainrule.engines.native import contraction
+from chainrule.engines.native.expressions import Emitter, Index, convert
+from chainrule.engines.native.text import Value, Writer
+from chainrule.engines.native.types import MEMORY, REGISTER, SIGNED, literal
+from chainrule.graph import FLOATS, Node
+
+Inside = Callable[[Index], None]
+
+
+def kernel(
+    roots: Sequence[Node], read: Sequence[Node], resident: Sequence[Node], vector_bytes: int
+) -> tuple[str, str, set[str]]:
+    """(parameters, body, functions needed) of the kernel that computes some stored nodes, for vectors of this width.
+
+    Its parameters are where it reads, the lengths of those ``resident`` arrays that it reads, and where it writes.
+    """
+    writer = Writer()
+    pointers = {node: f"%in{number}" for number, node in enumerate(read)}
+    lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
+    emitter = Emitter(writer, pointers, lengths, vector_bytes)
+    if roots[0].op in LOOPS:
+        LOOPS[roots[0].op](emitter, roots[0])
+    else:
+        _map(emitter, roots)
+    writer.write("ret void")
+    parameters = [f"ptr noalias readonly {name}" for name in pointers.values()]
+    parameters += [f"i64 {name}" for name in lengths.values()]
+    parameters += [f"ptr noalias %out{number or ''}" for number in range(len(roots))]
+    return ", ".join(parameters), "\n".join(writer.lines), emitter.functions
+
+
+def nest(e: Emitter, shape: Sequence[int], inside: Inside, index: Index = ()) -> None:
+    """A loop for each axis."""
+    if len(index) == len(shape):
+        inside(index)
+        return
+    with e.writer.loop(shape[len(index)]) as (at, _):
+        e.enter()
+        nest(e, shape, inside, (*index, at))
+        e.leave()
+
+
+def _map(e: Emitter, roots: Sequence[Node]) -> None:
+    def inside(index: Index) -> None:
+        # All values first: a later root finds an earlier one, at the same index, already in its register.
+        values = [e.value(root, index) for root in roots]
+        for number, (root, value) in enumerate(zip(roots, values, strict=True)):
+            e.store(f"%out{number or ''}", root, index, value)
+
+    nest(e, roots[0].shape, inside)
+
+
+def reduction(
+    e: Emitter, sizes: Sequence[int], carried: list[tuple[str, str]], turn: Callable[[Index, list[str]], list[str]]
+) -> list[str]:
+    """Loops over ``sizes`` that carry values: ``turn(index, values) -> values``; gives the last ones."""
+
+    def level(index: Index, values: list[str]) -> list[str]:
+        if len(index) == len(sizes):
+            return turn(index, values)
+        results: list[str] = []
+        kinds = [kind for kind, _ in carried]
+        with e.writer.loop(sizes[len(index)], list(zip(kinds, values, strict=True)), results) as (at, inner):
+            e.enter()
+            results[:] = level((*index, at), list(inner))
+            e.leave()
+        return results
+
+    return level((), [value for _, value in carried])
+
+
+def _interleave(rank: int, axes: Sequence[int], kept: Index, reduced: Index) -> Index:
+    index: list[Value] = []
+    k, r = iter(kept), iter(reduced)
+    for axis in range(rank):
+        index.append(next(r) if axis in axes else next(k))
+    return tuple(index)
+
+
+def _sum(e: Emitter, root: Node) -> None:
+    (x,), axes = root.inputs, root.attributes["axes"]
+    kind = REGISTER[root.dtype]
+    add = f"fadd reassoc {kind}" if root.dtype in FLOATS else f"add {kind}"
+
+    def inside(kept: Index) -> None:
+        def turn(reduced: Index, values: list[str]) -> list[str]:
+            term = e.value(x, _interleave(x.rank, axes, kept, reduced))
+            return [e.writer.emit(f"{add} {values[0]}, {term}")]
+
+        (total,) = reduction(e, [x.shape[axis] for axis in axes], [(kind, literal(0, root.dtype))], turn)
+        e.store("%out", root, kept, total)
+
+    if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
+        _accumulate(e, root, [x.shape[axis] for axis in axes], lambda kept, reduced: e.value(x, (*reduced, *kept)))
+    else:
+        nest(e, root.shape, inside)
+
+
+def _accumulate(e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str]) -> None:
+    """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there."""
+    kind = REGISTER[root.dtype]
+    add = f"fadd {kind}" if root.dtype in FLOATS else f"add {kind}"
+    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)))
+
+    def outer(reduced: Index) -> None:
+        def inside(kept: Index) -> None:
+            value = term(kept, reduced)
+            place = e.pointer("%out", root, kept)
+            kind_ = MEMORY[root.dtype]
+            old = e.writer.emit(f"load {kind_}, ptr {place}")
+            new = e.writer.emit(f"{add} {old}, {value}")
+            e.writer.write(f"store {kind_} {new}, ptr {place}")
+
+        nest(e, root.shape, inside)
+
+    nest(e, sizes, outer)
+
+
+def _max(e: Emitter, root: Node) -> None:
+    (x,), axes = root.inputs, root.attributes["axes"]
+    sizes = [x.shape[axis] for axis in axes]
+    kind = REGISTER[x.dtype]
+    low = -math.inf if x.dtype in FLOATS else {"int32": -(2**31), "int64": -(2**63)}.get(x.dtype, 0)
+
+    def inside(kept: Index) -> None:
+        def turn(reduced: Index, values: list[str]) -> list[str]:
+            new = e.value(x, _interleave(x.rank, axes, kept, reduced))
+            better = _better(e, x.dtype, kind, new, values[0])
+            best = e.writer.emit(f"select i1 {better}, {kind} {new}, {kind} {values[0]}")
+            if root.op == "max":
+                return [best]
+            place: Value = 0
+            for at, size in zip(reduced, sizes, strict=True):
+                place = e.writer.add(e.writer.mul(place, size), at)
+            return [best, e.writer.emit(f"select i1 {better}, i64 {place}, i64 {values[1]}")]
+
+        start = [(kind, literal(low, x.dtype))] + ([("i64", "0")] if root.op == "argmax" else [])
+        results = reduction(e, sizes, start, turn)
+        value = results[0] if root.op == "max" else convert(e, results[1], "int64", root.dtype)
+        e.store("%out", root, kept, value)
+
+    nest(e, root.shape, inside)
+
+
+def _better(e: Emitter, dtype: str, kind: str, new: str, best: str) -> str:
+    """Whether a new value takes the place of the best: it is larger, or the first NaN."""
+    if dtype not in FLOATS:
+        return e.writer.emit(f"icmp {'sgt' if dtype in SIGNED else 'ugt'} {kind} {new}, {best}")
+    not_less = e.writer.emit(f"fcmp ugt {kind} {new}, {best}")  # larger, or one of them NaN
+    clean = e.writer.emit(f"fcmp ord {kind} {best}, {best}")
+    return e.writer.emit(f"and i1 {not_less}, {clean}")
+
+
+def _contract(e: Emitter, root: Node) -> None:
+    form = contraction.tile(root, set(e.stored))
+    if form is not None:
+        contraction.write(e, form)
+        return
+    a, b = root.inputs
+    p, q, out = (root.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
+    size = {**dict(zip(p, a.shape, strict=True)), **dict(zip(q, b.shape, strict=True))}
+    summed = [k for k in p if k not in out]
+    kind = REGISTER[root.dtype]
+
+    def product(kept: Index, reduced: Index) -> str:
+        at = {**dict(zip(out, kept, strict=True)), **dict(zip(summed, reduced, strict=True))}
+        left = e.value(a, tuple(at[k] for k in p))
+        right = e.value(b, tuple(at[k] for k in q))
+        return e.writer.emit(f"fmul contract {kind} {left}, {right}")
+
+    sizes = [size[k] for k in summed]
+    if out and out[-1] in (*p[-1:], *q[-1:]) and root.size > 1:
+        _rows(e, root, sizes, product)
+        return
+
+    def inside(kept: Index) -> None:
+        def turn(reduced: Index, values: list[str]) -> list[str]:
+            return [e.writer.emit(f"fadd reassoc contract {kind} {values[0]}, {product(kept, reduced)}")]
+
+        (total,) = reduction(e, sizes, [(kind, literal(0, root.dtype))], turn)
+        e.store("%out", root, kept, total)
+
+    nest(e, root.shape, inside)
+
+
+def _rows(e: Emitter, root: Node, sizes: Sequence[int], product: Callable[[Index, Index], str]) -> None:
+    """For each row of the output: clear it, and add each term of the sum along it."""
+    kind = REGISTER[root.dtype]
+    width = root.shape[-1]
+
+    def row(outer: Index) -> None:
+        with e.writer.loop(width) as (at, _):
+            e.enter()
+            e.store("%out", root, (*outer, at), literal(0, root.dtype))
+            e.leave()
+
+        def term(reduced: Index) -> None:
+            with e.writer.loop(width) as (at, _):
+                e.enter()
+                value = product((*outer, at), reduced)
+                place = e.pointer("%out", root, (*outer, at))
+                old = e.writer.emit(f"load {kind}, ptr {place}")
+                new = e.writer.emit(f"fadd contract {kind} {old}, {value}")
+                e.writer.write(f"store {kind} {new}, ptr {place}")
+                e.leave()
+
+        nest(e, sizes, term)
+
+    nest(e, root.shape[:-1], row)
+
+
+def _fold(e: Emitter, root: Node) -> None:
+    """In gather form: each place asks which windows cover it."""
+    (x,) = root.inputs
+    axes, sizes, strides, dilations = (root.attributes[name] for name in ("axes", "sizes", "strides", "dilations"))
+    kind = REGISTER[root.dtype]
+
+    def inside(kept: Index) -> None:
+        def turn(taps: Index, values: list[str]) -> list[str]:
+            index, inside_all = list(kept), ""
+            for axis, tap, stride, dilation in zip(axes, taps, strides, dilations, strict=True):
+                start = e.writer.sub(kept[axis], e.writer.mul(tap, dilation))
+                checks = []
+                if stride > 1:
+                    rest = e.writer.emit(f"srem i64 {start}, {stride}")
+                    checks.append(e.writer.emit(f"icmp eq i64 {rest}, 0"))
+                    start = e.writer.emit(f"sdiv i64 {start}, {stride}")
+                fits, safe = e.within(start, x.shape[axis])
+                index[axis] = safe
+                for check in (*checks, fits):
+                    inside_all = e.writer.emit(f"and i1 {inside_all}, {check}") if inside_all else check
+            term = e.value(x, (*index, *taps))
+            if inside_all:
+                term = e.select(inside_all, term, literal(0, root.dtype), root.dtype)
+            return [e.writer.emit(f"fadd {kind} {values[0]}, {term}")]
+
+        (total,) = reduction(e, sizes, [(kind, literal(0, root.dtype))], turn)
+        e.store("%out", root, kept, total)
+
+    nest(e, root.shape, inside)
+
+
+def _scatter_add(e: Emitter, root: Node) -> None:
+    u, i = root.inputs
+    axis, batch, length = (root.attributes[name] for name in ("axis", "batch", "length"))
+    taken = i.rank - batch
+    kind = REGISTER[root.dtype]
+    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)))
+
+    def inside(index: Index) -> None:
+        at = convert(e, e.value(i, (*index[:batch], *index[axis : axis + taken])), i.dtype, "int64")
+        fits, safe = e.within(at, length)
+        value = e.select(fits, e.value(u, index), literal(0, root.dtype), root.dtype)
+        place = e.pointer("%out", root, (*index[:axis], safe, *index[axis + taken :]))
+        old = e.writer.emit(f"load {kind}, ptr {place}")
+        e.writer.write(f"store {kind} {e.writer.emit(f'fadd {kind} {old}, {value}')}, ptr {place}")
+
+    if length:
+        nest(e, u.shape, inside)
+
+
+def _concatenate(e: Emitter, root: Node) -> None:
+    axis, start = root.attributes["axis"], 0
+    for part in root.inputs:
+
+        def inside(index: Index, part: Node = part, start: int = start) -> None:
+            moved = (*index[:axis], e.writer.add(index[axis], start), *index[axis + 1 :])
+            e.store("%out", root, moved, e.value(part, index))
+
+        e.enter()
+        nest(e, part.shape, inside)
+        e.leave()
+        start += part.shape[axis]
+
+
+LOOPS: dict[str, Callable[[Emitter, Node], None]] = {
+    "sum": _sum,
+    "max": _max,
+    "argmax": _max,
+    "contract": _contract,
+    "fold": _fold,
+    "scatter_add": _scatter_add,
+    "concatenate": _concatenate,
+}

@@ -1,0 +1,96 @@
+"""The whole program of a graph as one LLVM module: kernels, the driver that calls them, and the loop over many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
+from chainrule.engines.native.machine import ATTRIBUTES, Target, host
+from chainrule.engines.native.mathematics import definitions
+from chainrule.engines.native.repeating import REPEAT
+from chainrule.engines.native.text import Writer
+from chainrule.graph import Graph, Node, topological
+
+_HEAD = """
+declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
+declare i64 @llvm.readcyclecounter()
+"""
+_RUN = "ptr noalias %table, ptr noalias %arena, ptr noalias readonly %lengths, ptr noalias %times"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A graph written as LLVM: the text, and what has to be known to call it.
+
+    The table of pointers has a slot for each input, then for each constant, then for each output.
+    """
+
+    graph: Graph
+    text: str
+    target: Target
+    block: Block
+    inputs: Mapping[str, Node]
+    constants: Sequence[Node]
+    resident: Sequence[Node]
+
+
+def write_module(graph: Graph, *, target: Target | None = None, profile: bool = False) -> Written:
+    """Group, plan and write a graph, for this processor or another.
+
+    With ``profile``, the driver adds up the cycles of each call.
+    """
+    target = target or host()
+    inputs = graph.inputs
+    outputs = list(graph.outputs.values())
+    nodes = topological(outputs, bodies=True)
+    constants = [node for node in nodes if node.op == "constant" and node.shape]
+    resident = _resident(inputs.values(), nodes, outputs)
+    module = Module(
+        {node: f"%constant{number}" for number, node in enumerate(constants)},
+        {node: f"%length{number}" for number, node in enumerate(resident)},
+        target.vector_bytes,
+        profile=profile,
+    )
+    given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
+    block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs))
+    driver = _driver(block, given, outputs)
+    parts = [_HEAD, *sorted(name for name in module.functions if name.startswith("declare"))]
+    parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
+    for (parameters, body), name in module.kernels.items():
+        parts.append(f"define internal void @{name}({parameters}) noinline #0 {{\nentry:\n{body}\n}}")
+    parts += [driver, REPEAT, f"attributes #0 = {{ {ATTRIBUTES} }}"]
+    return Written(graph, "\n\n".join(parts), target, block, inputs, constants, resident)
+
+
+def _driver(block: Block, given: Mapping[Node, str], outputs: Sequence[Node]) -> str:
+    w = Writer()
+    for number, register in enumerate(given.values()):
+        slot = w.emit(f"getelementptr inbounds ptr, ptr %table, i64 {number}")
+        w.write(f"{register} = load ptr, ptr {slot}, align 8")
+    for number, register in enumerate(block.module.resident.values()):
+        slot = w.emit(f"getelementptr inbounds i64, ptr %lengths, i64 {number}")
+        w.write(f"{register} = load i64, ptr {slot}, align 8")
+    targets: dict[Node, list[str]] = {}
+    for number, node in enumerate(outputs):
+        slot = w.emit(f"getelementptr inbounds ptr, ptr %table, i64 {len(given) + number}")
+        targets.setdefault(node, []).append(w.emit(f"load ptr, ptr {slot}, align 8"))
+    places = block.write(w, "%arena", given, {node: found[0] for node, found in targets.items()})
+    for node, found in targets.items():
+        for target in found:
+            if target != places[node]:
+                copy(w, target, places[node], size_in_bytes(node))
+    w.write("ret void")
+    return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + "\n".join(w.lines) + "\n}"
+
+
+def _resident(inputs: Iterable[Node], nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """The inputs of which only rows are gathered: how many rows they have is no business of the program."""
+    listed = list(inputs)
+    kept = {node for node in listed if node.shape} - set(outputs)
+    for node in nodes:
+        for place, below in enumerate(node.inputs):
+            rows = node.op == "gather" and place == 0 and node.attributes["axis"] == 0
+            if below in kept and not rows:
+                kept.discard(below)
+    return [node for node in listed if node in kept]

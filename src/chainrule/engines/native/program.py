@@ -1,0 +1,121 @@
+"""A compiled program: its code, its arena, and the tables of pointers by which it is called."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.native.driver import size_in_bytes
+from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops, plan_of, spent
+from chainrule.engines.native.machine import Code, assembly
+from chainrule.engines.native.memory import ALIGNMENT
+from chainrule.engines.native.module import Written
+from chainrule.engines.protocol import Array, Arrays, check_arrays
+from chainrule.graph import Graph
+
+
+class NativeProgram:
+    """A graph as native code. Two threads may share one: they take turns, since there is one arena."""
+
+    def __init__(self, graph: Graph, written: Written, code: Code) -> None:
+        self.graph, self.written = graph, written
+        self._code = code
+        pointer, whole = ctypes.c_void_p, ctypes.c_int64
+        call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, whole, whole)
+        self._repeat = call(code.address("repeat"))
+        self._constants = [np.asarray(node.attributes["value"], order="C") for node in written.constants]
+        self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
+        self._arena = _aligned(written.block.size)
+        self.cycles = np.zeros(max(len(written.block.module.calls), 1), np.int64)
+        self.runs, self.seconds = 0, 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def plan(self) -> Plan:
+        """How many nodes, loops, kernels and bytes."""
+        return plan_of(self.written.graph, self.written.block)
+
+    def loops(self) -> str:
+        """Every loop nest, and what it computes."""
+        return loops(self)
+
+    def llvm(self, kernel: str = "") -> str:
+        """The LLVM of the program, or of one kernel, as it was written."""
+        return kernel_text(self.written.text, kernel) if kernel else self.written.text
+
+    def assembly(self) -> str:
+        """The assembly of the program for the processor that it was written for."""
+        return assembly(self.written.text, self.written.target)
+
+    def profile(self) -> list[Spent]:
+        """Where the time of all runs so far went, a row a loop and run; the engine has to be one that profiles."""
+        return spent(self, self.seconds / max(self.runs, 1))
+
+    def run(self, arrays: Arrays) -> dict[str, Array]:
+        """The outputs by name; they are the caller's own."""
+        check_arrays(self.graph, arrays)
+        given = [np.asarray(arrays[name], order="C") for name in self.written.inputs]
+        outputs = {name: np.empty(node.shape, node.dtype) for name, node in self.graph.outputs.items()}
+        self._call(1, [*given, *self._constants, *outputs.values()], [], [], -1)
+        return outputs
+
+    def repeat(
+        self, state: Arrays, fixed: Arrays, each: Arrays, until: str = ""
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Many runs in one native call; see `chainrule.engines.protocol.Program`."""
+        count = len(next(iter(each.values())))
+        first = {**fixed, **state, **{name: array[0] for name, array in each.items()}}
+        check_arrays(self.graph, first)
+        slots: list[Array] = []
+        moves: list[int] = []
+        places = {name: place for place, name in enumerate(self.written.inputs)}
+        for name, node in self.written.inputs.items():
+            fed_back = name in state and name in self.graph.outputs
+            array = each.get(name, first[name])
+            slots.append(np.array(array, order="C") if fed_back else np.asarray(array, order="C"))
+            moves.append(size_in_bytes(node) if name in each else 0)
+        slots += self._constants
+        moves += [0] * len(self._constants)
+        sides: dict[str, tuple[Array, Array]] = {}
+        logs: dict[str, Array] = {}
+        swaps: list[int] = []
+        stop = -1
+        for name, node in self.graph.outputs.items():
+            stop = len(slots) if name == until else stop
+            if name in state:
+                rows = np.empty(node.shape, node.dtype)
+                if name in places:
+                    swaps += [places[name], len(slots)]
+                    sides[name] = slots[places[name]], rows
+                else:
+                    sides[name] = rows, rows
+            else:
+                rows = logs[name] = np.empty((count, *node.shape), node.dtype)
+            slots.append(rows)
+            moves.append(size_in_bytes(node) if name in logs else 0)
+        done = self._call(count, slots, moves, swaps, stop)
+        # Each run leaves the new state on the output's side, and the sides change between two runs.
+        now = {name: sides[name][done % 2] if name in sides else array for name, array in state.items()}
+        return now, {name: rows[:done] for name, rows in logs.items()}
+
+    def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
+        table = (ctypes.c_void_p * max(len(slots), 1))(*(array.ctypes.data for array in slots))
+        moving = np.array([*moves, 0], np.int64)
+        swapping = np.array([*swaps, 0], np.int64)
+        fixed = [array.ctypes.data for array in (self._arena, self._lengths, self.cycles, moving)]
+        with self._lock:
+            start = time.perf_counter()
+            done = int(self._repeat(count, table, *fixed, len(moves), swapping.ctypes.data, len(swaps), stop))
+            self.seconds += time.perf_counter() - start
+            self.runs += done
+        return done
+
+
+def _aligned(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    return raw[-raw.ctypes.data % ALIGNMENT :]

@@ -1,0 +1,125 @@
+"""LLVM text, written line by line: straight lines, and loops with constant bounds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+Value = str | int
+
+
+class Writer:
+    """The body of one LLVM function. ``emit`` writes an instruction and gives the register it defines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._registers = 0
+        self._labels = 0
+        self.block = "entry"
+        self._known: list[dict[str, str]] = [{}]
+
+    def emit(self, instruction: str) -> str:
+        """An instruction; the same one, in a place that sees the first, is not written twice."""
+        for scope in reversed(self._known):
+            if instruction in scope:
+                return scope[instruction]
+        register = self.fresh()
+        self.lines.append(f"  {register} = {instruction}")
+        # What is read from memory may have changed the next time it is asked for.
+        if not instruction.startswith(("load", "phi", "call", "alloca")):
+            self._known[-1][instruction] = register
+        return register
+
+    def write(self, instruction: str) -> None:
+        """An instruction that defines nothing."""
+        self.lines.append(f"  {instruction}")
+
+    def fresh(self) -> str:
+        """A register that nobody has."""
+        self._registers += 1
+        return f"%r{self._registers}"
+
+    def label(self, name: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    def add(self, a: Value, b: Value) -> Value:
+        """a + b, of i64 or Python numbers."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a + b
+        if a == 0:
+            return b
+        return a if b == 0 else self.emit(f"add nsw i64 {a}, {b}")
+
+    def mul(self, a: Value, b: Value) -> Value:
+        """a · b, of i64 or Python numbers."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a * b
+        if a == 0 or b == 0:
+            return 0
+        if a == 1:
+            return b
+        return a if b == 1 else self.emit(f"mul nsw i64 {a}, {b}")
+
+    def sub(self, a: Value, b: Value) -> Value:
+        """a - b."""
+        if isinstance(a, int) and isinstance(b, int):
+            return a - b
+        return a if b == 0 else self.emit(f"sub nsw i64 {a}, {b}")
+
+    def div(self, a: Value, b: int) -> Value:
+        """a / b rounded down, for a not negative."""
+        if isinstance(a, int):
+            return a // b
+        return a if b == 1 else self.emit(f"udiv i64 {a}, {b}")
+
+    def rem(self, a: Value, b: int) -> Value:
+        """The rest of a / b, for a not negative."""
+        if isinstance(a, int):
+            return a % b
+        return 0 if b == 1 else self.emit(f"urem i64 {a}, {b}")
+
+    @contextlib.contextmanager
+    def loop(
+        self, count: Value, carried: list[tuple[str, str]] | None = None, results: list[str] | None = None
+    ) -> Iterator[tuple[Value, list[str]]]:
+        """A loop of ``count`` turns: gives the index, and the carried values; set ``results`` inside for the next turn.
+
+        ``carried`` is a list of (type, first value); after the loop the last values stand in ``results``.
+        """
+        carried, results = carried or [], results if results is not None else []
+        if count == 1:
+            values = [value for _, value in carried]
+            self._known.append({})
+            results[:] = values
+            yield 0, values
+            self._known.pop()
+            return
+        self._labels += 1
+        name = f"loop{self._labels}"
+        before = self.block
+        self.write(f"br label %{name}.head")
+        self.label(f"{name}.head")
+        index = self.fresh()
+        phis = [self.fresh() for _ in carried]
+        place = len(self.lines)
+        self.lines.append("")
+        self.write("")
+        in_range = self.fresh()
+        self.write(f"{in_range} = icmp slt i64 {index}, {count}")
+        self.write(f"br i1 {in_range}, label %{name}.body, label %{name}.done")
+        self.label(f"{name}.body")
+        self._known.append({})
+        results[:] = phis
+        yield index, phis
+        self._known.pop()
+        after = self.fresh()
+        self.write(f"{after} = add nsw nuw i64 {index}, 1")
+        heads = [f"  {index} = phi i64 [ 0, %{before} ], [ {after}, %{self.block} ]"]
+        for phi, (kind, first), result in zip(phis, carried, results, strict=True):
+            heads.append(f"  {phi} = phi {kind} [ {first}, %{before} ], [ {result}, %{self.block} ]")
+        self.lines[place] = "\n".join(heads)
+        self.write(f"br label %{name}.head")
+        self.label(f"{name}.done")
+        results[:] = phis

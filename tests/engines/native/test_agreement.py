@@ -1,0 +1,141 @@
+"""Two engines, one graph: every op, random graphs with their gradients, and whole trainings agree."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.engines.native import NativeEngine
+from chainrule.engines.native.expressions import EMIT
+from chainrule.engines.native.kernels import LOOPS
+from chainrule.engines.reference import ReferenceEngine
+from chainrule.errors import EngineError, GraphError
+from chainrule.graph import FLOATS, OPS, Graph, Node, input
+from chainrule.graph.ops import TUPLE
+from tests.conformance.cases import CASES
+from tests.engines.native.fuzzing import differ, draw, fuzz, program
+
+_TOLERANCE = {"float32": (2e-5, 1e-6), "float64": (1e-12, 1e-13)}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path_factory.getbasetemp() / "native-cache"))
+
+
+def _all_cases(dtype: str) -> tuple[Graph, dict[str, Any]]:
+    """Every case of the table in one graph: one module is compiled, not hundreds."""
+    outputs: dict[str, Node] = {}
+    arrays: dict[str, Any] = {}
+    for case in CASES:
+        if case.op in ("input", "param"):
+            continue
+        try:
+            drawn = case.arrays(dtype=dtype)
+            nodes = [input(f"{case}/{n}", array.shape, array.dtype.name) for n, array in enumerate(drawn)]
+            node = case.node(nodes)
+        except GraphError:  # an op of integers or booleans alone
+            drawn = case.arrays()
+            nodes = [input(f"{case}/{n}", array.shape, array.dtype.name) for n, array in enumerate(drawn)]
+            node = case.node(nodes)
+        if node.dtype != TUPLE:
+            outputs[str(case)] = node
+            arrays |= {f"{case}/{n}": array for n, array in enumerate(drawn)}
+    graph = Graph(outputs)
+    return graph, {name: arrays[name] for name in graph.inputs}
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_every_op_agrees_with_its_definition(dtype: str) -> None:
+    graph, arrays = _all_cases(dtype)
+    assert len(graph.outputs) > 200
+    found, expected = (engine.compile(graph).run(arrays) for engine in (NativeEngine(), ReferenceEngine()))
+    for name, array in expected.items():
+        if array.dtype.name in FLOATS:
+            rtol, atol = _TOLERANCE[array.dtype.name]
+            np.testing.assert_allclose(found[name], array, rtol=rtol, atol=atol, err_msg=name)
+        else:
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_every_op_of_the_list_is_known() -> None:
+    assert {*EMIT, *LOOPS, "input", "param", "scan", "last", "stack"} == set(OPS)
+
+
+def test_random_graphs_with_their_gradients_agree() -> None:
+    failures = fuzz(100, 20261121, NativeEngine())
+    assert not failures, program(failures[0])
+
+
+def test_the_fuzzer_catches_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    tanh = EMIT["tanh"]
+    monkeypatch.setitem(EMIT, "tanh", lambda e, node, index: EMIT["neg"](e, node, index))
+    chance = random.Random(1)
+    assert differ([draw(chance) for _ in range(10)], NativeEngine())
+    monkeypatch.setitem(EMIT, "tanh", tanh)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-3)])
+def test_a_training_follows_the_same_curve(dtype: str, tolerance: float) -> None:
+    """The first 200 steps and more of the digits, momentum and a smaller last batch included."""
+    train, _ = cr.data.load("digits")
+    model = cr.Chain(cr.Dense(30, cr.sigmoid), cr.Dense(10))
+    runs = [cr.fit(model, train, epochs=5, dtype=dtype, engine=engine) for engine in ("native", "reference")]
+    losses = [run.history.steps["loss"] for run in runs]
+    assert len(losses[0]) == 225
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0, atol=tolerance)
+    for path, array in runs[0].parameters.items():
+        np.testing.assert_allclose(array, runs[1].parameters[path], rtol=0, atol=tolerance)
+
+
+def test_no_cut_changes_a_bit() -> None:
+    train, _ = cr.data.load("iris")
+    model = cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3))
+    whole = cr.fit(model, train, epochs=6, engine="native")
+    parts = cr.fit(model, train, epochs=2, engine="native").fit(train, epochs=3).fit(train, epochs=6)
+    for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(array, parts.arrays[name])
+
+
+def test_the_length_of_the_data_and_a_number_never_recompile() -> None:
+    train, test = cr.data.load("iris")
+    engine = NativeEngine()
+    model = cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3))
+    first = cr.fit(model, train, epochs=1, batch_size=10, engine=engine)
+    before = len(engine.compilations)
+    cr.fit(model, test, epochs=1, batch_size=10, engine=engine, optimizer=cr.optimizers.SGD(0.05, momentum=0.5))
+    assert [entry.source for entry in engine.compilations[before:]] == ["in this process"]
+    cr.fit(model, test, epochs=1, batch_size=15, engine=engine)
+    assert "batch/indices: int32[10] -> int32[15]" in engine.compilations[-1].reason
+    assert first.parameters
+
+
+def test_a_wrong_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = input("x", (5,))
+    graph = Graph({"y": cr.graph.exp(cr.graph.sin(x))})
+    given = {"x": np.linspace(0, 1, 5, dtype=np.float32)}
+    NativeEngine(verify=True).compile(graph).run(given)
+    monkeypatch.setitem(EMIT, "sin", EMIT["cos"])
+    monkeypatch.setitem(EMIT, "cos", EMIT["cos"])
+    with pytest.raises(EngineError, match="differs at"):
+        NativeEngine(verify=True).compile(Graph({"y": cr.graph.exp(cr.graph.sin(x) * 2)})).run(given)
+
+
+def test_what_is_made_can_be_read() -> None:
+    train, _ = cr.data.load("iris")
+    run = cr.prepare(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, engine=NativeEngine(profile=True))
+    run.fit(train, epochs=2)
+    program_ = run.built(run.spec, 32)[1]  # type: ignore[arg-type]
+    assert isinstance(run.engine, NativeEngine)
+    text = program_.loops()  # type: ignore[attr-defined]
+    assert "contract(" in text
+    assert "parameters/0.weight'" in text
+    assert "define" in program_.llvm()  # type: ignore[attr-defined]
+    assert len(program_.assembly()) > 1000  # type: ignore[attr-defined]
+    rows = program_.profile()  # type: ignore[attr-defined]
+    assert abs(sum(row.share for row in rows) - 1) < 1e-6
+    assert 20 <= program_.plan.calls <= 40  # type: ignore[attr-defined]
