@@ -139,3 +139,12 @@ def test_what_is_made_can_be_read() -> None:
     rows = program_.profile()  # type: ignore[attr-defined]
     assert abs(sum(row.share for row in rows) - 1) < 1e-6
     assert 20 <= program_.plan.calls <= 40  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, 3.0, -1.0, 0.0, 1.5])
+def test_powers_have_the_corners_of_their_definition(exponent: float) -> None:
+    x = input("x", (9,), "float64")
+    graph = Graph({"y": x**exponent})
+    given = {"x": np.array([-np.inf, -2.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
+    found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0, equal_nan=True)

@@ -6,6 +6,7 @@ stands between two stored arrays is written into the loop that needs it: this is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from chainrule.engines.native.text import Value, Writer
@@ -143,9 +144,14 @@ def _power(e: Emitter, node: Node, index: Index) -> str:
             if count:
                 base = e.writer.emit(f"fmul {kind} {base}, {base}")
         return e.writer.emit(f"fdiv {kind} {literal(1, node.dtype)}, {result}") if exponent < 0 else result
-    if exponent in (0.5, -0.5):
-        root = e.intrinsic("sqrt", kind, x)
-        return e.writer.emit(f"fdiv {kind} {literal(1, node.dtype)}, {root}") if exponent < 0 else root
+    if exponent == 0.5:
+        return e.intrinsic("sqrt", kind, x)
+    if exponent == -0.5:
+        # As power has it, and unlike 1/√x: of -0 it is ∞, and of -∞ 0.
+        positive = e.writer.emit(f"fadd {kind} {x}, {literal(0, node.dtype)}")
+        lowest = e.writer.emit(f"fcmp oeq {kind} {x}, {literal(-math.inf, node.dtype)}")
+        root = e.select(lowest, literal(math.inf, node.dtype), e.intrinsic("sqrt", kind, positive), node.dtype)
+        return e.writer.emit(f"fdiv {kind} {literal(1, node.dtype)}, {root}")
     if exponent == 0:
         return literal(1, node.dtype)
     return e.call("pow", node.dtype, x, literal(exponent, node.dtype))
