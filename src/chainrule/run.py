@@ -259,6 +259,16 @@ class Run(Training):
         text: str = summarize(self)
         return text
 
+    def plan(self) -> str:
+        """The step as the engine runs it, as text: nodes, loops, kernels and bytes, and then each loop."""
+        spec = self._known_spec()
+        program: Any = self.built(spec, min(self.batch_size, spec.samples))[1]
+        if not hasattr(program, "plan"):
+            raise ConfigurationError(
+                f"the {self.engine.name} engine evaluates the graph as it is; it has no plan to show"
+            )
+        return f"{program.plan}\n{program.loops()}"
+
     def explain(self, data: Data, sample: int, parameter: str) -> Explanation:
         """How the gradient of one parameter ("0.weight[3,2]") for one sample came about; see `chainrule.explain`."""
         from chainrule.explain.derivation import explain

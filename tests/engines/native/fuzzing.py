@@ -1,6 +1,6 @@
 """The fuzzer: random graphs, with their gradients, on two engines; what differs is shrunk and printed as a program.
 
-    python -m tests.engines.native.fuzzing --graphs 10000 --seed 0
+python -m tests.engines.native.fuzzing --graphs 10000 --seed 0
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from chainrule.engines.native import NativeEngine
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.reference import ReferenceEngine
-from chainrule.errors import EngineError, GraphError
+from chainrule.errors import ConfigurationError, EngineError, GraphError
 from chainrule.graph import FLOATS, OPS, Graph, Node, input
 from chainrule.graph.ops import TUPLE
 from tests.conformance.cases import CASES
@@ -139,6 +139,9 @@ def test_what_is_made_can_be_read() -> None:
     rows = program_.profile()  # type: ignore[attr-defined]
     assert abs(sum(row.share for row in rows) - 1) < 1e-6
     assert 20 <= program_.plan.calls <= 40  # type: ignore[attr-defined]
+    assert run.plan() == f"{program_.plan}\n{text}"  # type: ignore[attr-defined]
+    with pytest.raises(ConfigurationError, match="no plan"):
+        cr.prepare(cr.Chain(cr.Dense(3)), train, engine="reference").plan()
 
 
 @pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, 3.0, -1.0, 0.0, 1.5])
