@@ -36,7 +36,7 @@ tests: $(TESTING)  ## the tests and the programs in the documentation strings
 	@$(BIN)/python -m pytest -q $(if $(filter-out 0,$(WORKERS)),-n $(WORKERS))
 
 tiny: $(TESTING)  ## the fastest essential tests, in under five seconds
-	@$(BIN)/python -m pytest -q -m tiny tests
+	@$(BIN)/python -m pytest -q -m tiny tests/conformance $$(grep -rl --include='test_*.py' tiny $(filter-out tests/conformance,$(wildcard tests/*)))
 
 fuzz: $(TESTING)  ## random graphs on both engines: make fuzz GRAPHS=10000
 	@$(BIN)/python -m tests.engines.native.fuzzing --graphs $(or $(GRAPHS),10000)

@@ -22,7 +22,6 @@ def run(command: Command) -> Path:
     return Path("runs/flowers-1")
 
 
-@pytest.mark.tiny
 def test_evaluate_is_the_test_part_unless_other_data_are_named(command: Command, run: Path) -> None:
     output = command.works("evaluate", run)
     assert "the test part of flowers" in output

@@ -74,7 +74,6 @@ BREAKS: list[tuple[str, Any, set[str]]] = [
 ]
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(("op", "change", "wrong"), BREAKS, ids=[f"{op}-{n}" for n, (op, _, _) in enumerate(BREAKS)])
 def test_a_broken_rule_fails(op: str, change: Any, wrong: set[str]) -> None:
     run = cr.prepare(cr.Chain(cr.Dense(4, cr.sigmoid), cr.Dense(3)), classes())
@@ -86,7 +85,6 @@ def test_a_broken_rule_fails(op: str, change: Any, wrong: set[str]) -> None:
     assert run.check(classes()).passed
 
 
-@pytest.mark.tiny
 def test_swapped_operands_fail_though_two_of_them_would_cancel() -> None:
     """In a cross-entropy every path goes through sub twice, so that there the check could not tell."""
     model = cr.Chain(cr.Dense(4, cr.sigmoid), cr.Dense(1))
@@ -158,7 +156,6 @@ def test_the_result_is_plain_and_repeatable() -> None:
     assert run.check(classes(), samples=[0, 5]).samples == (0, 5)
 
 
-@pytest.mark.tiny
 def test_bad_settings_are_refused() -> None:
     data = classes()
     run = cr.prepare(cr.Chain(cr.Dense(3)), data)
@@ -199,7 +196,6 @@ def _graph(dtype: str) -> Graph:
     return Graph({"y": y, "top": G.max(x, 1)})
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_any_graph_can_be_checked(dtype: str) -> None:
     graph = _graph(dtype)
@@ -223,7 +219,6 @@ def test_scans_are_checked_with_their_bodies_widened() -> None:
         assert not check_graph(graph, _arrays(graph)).passed
 
 
-@pytest.mark.tiny
 def test_what_cannot_be_told_does_not_pass() -> None:
     """A slope of 1e-20 beside a value of 1 cannot be seen by differences: nothing is claimed of it."""
     x = G.input("x", (), "float64")
@@ -234,7 +229,6 @@ def test_what_cannot_be_told_does_not_pass() -> None:
     assert "could not be measured" in str(check)
 
 
-@pytest.mark.tiny
 def test_a_graph_without_such_an_input_is_refused() -> None:
     graph = Graph({"y": G.cast(G.input("n", (2,), "int32"), "float32")})
     with pytest.raises(GraphError, match="no float input"):

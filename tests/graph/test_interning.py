@@ -99,7 +99,6 @@ def test_a_node_that_failed_to_be_made_leaves_nothing_behind() -> None:
     assert _settled() == before
 
 
-@pytest.mark.tiny
 def test_threads_that_build_the_same_graph_get_the_same_nodes() -> None:
     started = threading.Barrier(4)
     built: dict[int, list[Node]] = {}
