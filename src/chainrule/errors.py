@@ -18,6 +18,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ChainruleError(Exception):
     """The root of every exception that chainrule raises on purpose."""
@@ -67,7 +69,9 @@ class TrainingError(ChainruleError):
 
 
 class NotFiniteError(TrainingError):
-    """A loss or a gradient became infinite or NaN."""
+    """A loss or a gradient became infinite or NaN; ``run`` is the run as it was before that step."""
+
+    run: Any = None
 
 
 class RunFileError(ChainruleError):

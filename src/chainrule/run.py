@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,13 +102,12 @@ class Run(Training):
             watching.append(Progress(epochs, spec.samples))
         validate: Callable[[], dict[str, float]] | None = None
         if validation is not None:
-            held: Data = validation
-            self._refuse_other(held)  # now, not after the first epoch
-            validate = lambda: self.evaluate(held)  # noqa: E731
+            self._refuse_other(validation)  # now, not after the first epoch
+            validate = functools.partial(self.evaluate, validation)
         try:
             self.loop(spec, arrays, self._order(spec.samples), epochs, watching, validate)
         except NotFiniteError as error:
-            error.run = self  # type: ignore[attr-defined]
+            error.run = self
             raise
         return self
 

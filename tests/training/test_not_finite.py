@@ -23,7 +23,7 @@ def diverging(samples: int = 10, **settings: Any) -> tuple[NotFiniteError, cr.Ru
     data = line(samples, "float32")
     with pytest.raises(NotFiniteError) as caught:
         cr.fit(cr.Chain(cr.Dense(1)), data, batch_size=5, epochs=200, optimizer=SGD(30.0, momentum=0.5), **settings)
-    return caught.value, caught.value.run, data  # type: ignore[attr-defined]
+    return caught.value, caught.value.run, data
 
 
 def test_the_state_is_that_of_the_last_good_step() -> None:
@@ -161,5 +161,5 @@ def test_of_two_descents_one_that_is_not_finite_stops_both() -> None:
     before = cr.prepare(both, data).arrays
     with pytest.raises(NotFiniteError) as caught:
         cr.fit(both, data)
-    for name, array in caught.value.run.arrays.items():  # type: ignore[attr-defined]
+    for name, array in caught.value.run.arrays.items():
         np.testing.assert_array_equal(array, before[name])
