@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import stat
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native import NativeEngine
+from chainrule.engines.native import NativeEngine, cache
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.reference import ReferenceEngine
@@ -151,3 +156,44 @@ def test_powers_have_the_corners_of_their_definition(exponent: float) -> None:
     given = {"x": np.array([-np.inf, -2.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
     found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0, equal_nan=True)
+
+
+def test_the_cache_trusts_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
+    name = cache.key("a program")
+    cache.write(name, b"code")
+    assert cache.read(name) == b"code"
+    path = tmp_path / "native" / name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert cache.read(name) is None  # a damaged entry is removed
+    assert not path.exists()
+    cache.write(name, b"code")
+    if os.name == "posix":
+        (tmp_path / "native").chmod(0o777)
+        assert cache.read(name) is None  # others may have written it
+        assert stat.S_IMODE((tmp_path / "native").stat().st_mode) == 0o700
+    monkeypatch.setenv("CHAINRULE_CACHE", "off")
+    cache.write(name, b"code")
+    assert cache.read(name) is None
+
+
+def test_a_second_process_finds_the_code_on_disk_and_damage_is_mended(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from chainrule import graph
+from chainrule.engines.native import NativeEngine, cache
+x = graph.input("x", (3,))
+engine = NativeEngine()
+print(engine.compile(graph.Graph({"y": graph.tanh(x) + 1})).run({"x": np.zeros(3, np.float32)})["y"][0])
+print(engine.compilations[0].source)
+"""
+    environment = {**os.environ, "CHAINRULE_CACHE": str(tmp_path)}
+
+    def run() -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split("\n")[:2]
+
+    assert [run(), run()] == [["1.0", "compiled"], ["1.0", "on disk"]]
+    for path in (tmp_path / "native").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    assert [run(), run()] == [["1.0", "compiled"], ["1.0", "on disk"]]

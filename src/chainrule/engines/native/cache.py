@@ -21,17 +21,19 @@ def folder() -> Path | None:
     named = os.environ.get("CHAINRULE_CACHE", "")
     if named == "off":
         return None
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule"
-    place = base / "native"
     try:
+        base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chainrule"
+        place = base / "native"
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = place.stat()
         if hasattr(os, "getuid") and found.st_uid != os.getuid():
             return None
         if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o022:
-            # Whoever can write here can have us run what they like.
+            # Whoever could write here could have us run what they like: nothing that lies here is trusted.
             place.chmod(0o700)
-    except OSError:
+            for path in place.iterdir():
+                path.unlink()
+    except (OSError, RuntimeError):  # no home is a RuntimeError
         return None
     return place
 
