@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -128,3 +130,12 @@ def test_python_numbers_take_the_dtype_of_their_partner() -> None:
             assert (y.dtype, y.shape) == (dtype, (2,))
     with pytest.raises(DtypeError, match="differ in dtype"):
         g.input("x", (2,), "float32") + g.input("y", (2,), "float64")
+
+
+def test_a_node_that_was_pickled_or_copied_is_the_node_there_is() -> None:
+    x = g.input("x", (3,), "float64")
+    (last,), _ = g.scan(lambda c, s: ([g.tanh(c[0] + s[0])], []), [g.full((), 0.5, "float64")], [x])
+    product = last * g.constant(np.float64(2.5))
+    assert pickle.loads(pickle.dumps(product)) is product
+    assert copy.deepcopy(product) is product
+    assert copy.copy(product) is product

@@ -56,6 +56,16 @@ class Node:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a node is immutable: {name} cannot be set")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A node that comes from another process is the one there is here, if there is one.
+        return _remade, (self.op, self.inputs, dict(self.attributes))
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Node:
+        return self
+
     def __repr__(self) -> str:
         name = f" {self.attributes['name']!r}" if self.op == "input" else ""
         return f"<{self.op}{name} {self.dtype}{list(self.shape)}>"
@@ -169,6 +179,13 @@ def make(op: str, inputs: tuple[Node, ...] = (), **attributes: Any) -> Node:
     if build is not None:
         build.note(node)
     return node
+
+
+def _remade(op: str, inputs: tuple[Node, ...], attributes: dict[str, Any]) -> Node:
+    for value in attributes.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return make(op, inputs, **attributes)
 
 
 def frozen(value: Any) -> Any:
