@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native import NativeEngine, cache
+from chainrule.engines.native import NativeEngine, cache, driver, grouping
+from chainrule.engines.native import engine as engine_module
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError, EngineError, GraphError
-from chainrule.graph import FLOATS, OPS, Graph, Node, input
+from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, remake, rewrite
 from chainrule.graph.ops import TUPLE
 from tests.conformance.cases import CASES
-from tests.engines.native.fuzzing import differ, draw, fuzz, program
+from tests.engines.native.fuzzing import differ, draw, fuzz, program, shrink
 
 _TOLERANCE = {"float32": (2e-5, 1e-6), "float64": (1e-12, 1e-13)}
 
@@ -82,6 +83,41 @@ def test_the_fuzzer_catches_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> N
     chance = random.Random(1)
     assert differ([draw(chance) for _ in range(10)], NativeEngine())
     monkeypatch.setitem(EMIT, "tanh", tanh)
+
+
+def _reads_nothing(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:
+    """A planted fault: a loop is taken to read nothing, so it joins one that runs before what it reads is there."""
+    return set(), set()
+
+
+def _wrong_rewrite(graph: Graph) -> Graph:
+    """A planted fault: a sum becomes a difference."""
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = remake(node, inputs)
+        return make("sub", made.inputs) if made.op == "add" and made.rank == 2 else made
+
+    return rewrite(graph).map(change)
+
+
+FAULTS: dict[str, tuple[Any, str, Any]] = {
+    "fusion": (grouping, "_reached", _reads_nothing),
+    "memory": (driver, "plan", lambda lifetimes: ([0] * len(lifetimes), sum(life.size for life in lifetimes) + 64)),
+    "rewrite": (engine_module, "rewrite", _wrong_rewrite),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_fuzzer_catches_and_shrinks_a_planted_fault(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*FAULTS[fault])
+    chance = random.Random(3)
+    engine = NativeEngine()
+    recipes = [draw(chance) for _ in range(25)]
+    failing = differ(recipes, engine)
+    assert failing, "the fault was not noticed"
+    found = shrink(recipes[failing[0]], lambda less: bool(differ([less], engine)))
+    assert len(found) <= 8
+    assert "recipe = " in program(found)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-3)])
@@ -181,7 +217,8 @@ def test_a_second_process_finds_the_code_on_disk_and_damage_is_mended(tmp_path: 
     code = """
 import numpy as np
 from chainrule import graph
-from chainrule.engines.native import NativeEngine, cache
+from chainrule.engines.native import NativeEngine, cache, driver, grouping
+from chainrule.engines.native import engine as engine_module
 x = graph.input("x", (3,))
 engine = NativeEngine()
 print(engine.compile(graph.Graph({"y": graph.tanh(x) + 1})).run({"x": np.zeros(3, np.float32)})["y"][0])
