@@ -1,9 +1,9 @@
 """From the start of a process to the end of its first training step, native engine: nothing compiled, and all on disk.
 
-python benchmarks/cold_start.py [--times 5] [--only transformer] [--profile]
+python benchmarks/cold_start.py [--times 5] [--only transformer] [--imports]
 
 A two-layer network by `chainrule.fit` on the digits; a residual network of 20 layers and a transformer of 4, written
-with ops (`benchmarks/networks.py`). ``--profile`` says where the seconds of one cold start go.
+with ops (`benchmarks/networks.py`). ``--imports`` says which modules take longest to import.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def measure(name: str, cache: str, options: tuple[str, ...] = ()) -> tuple[float
     return float(done.stdout.split()[-1]) - start, done.stderr
 
 
-def profile(name: str) -> None:
-    """Where one cold start goes: imports by their own time, then the calls of Python, then the passes of LLVM."""
+def tell_imports(name: str) -> None:
+    """The modules that take longest to import."""
     with tempfile.TemporaryDirectory() as folder:
         _, imports = measure(name, folder, ("-X", "importtime"))
     rows = [line.split("|") for line in imports.splitlines() if line.startswith("import time:") and "[us]" not in line]
@@ -72,14 +72,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--only", choices=tuple(BARS), default="")
-    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--imports", action="store_true")
     parser.add_argument("--child", choices=tuple(BARS), help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.child:
         child(settings.child)
     for name in (settings.only,) if settings.only else tuple(BARS):
-        if settings.profile:
-            profile(name)
+        if settings.imports:
+            tell_imports(name)
         cold, warm = [], []
         for _ in range(settings.times):
             with tempfile.TemporaryDirectory() as folder:
