@@ -7,15 +7,14 @@ other view may stand there, and is never made. What does not fit this form has p
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native.expressions import Emitter, Index
+from chainrule.engines.native.sharing import Share, tile_rows
 from chainrule.engines.native.text import Value
 from chainrule.engines.native.types import BYTES, MEMORY
 from chainrule.graph import Node
-
-_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -61,47 +60,86 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
     return None
 
 
-def write(e: Emitter, t: Tile) -> None:
+def write(e: Emitter, t: Tile, part: Share | None = None) -> None:
     """Write the loops of a tile."""
     lanes = min(e.vector_bytes // BYTES[t.root.dtype], _power_of_two(t.size[t.column]))
     vectors = 2 if t.size[t.column] > lanes else 1
     if t.row < 0:
         vectors = min(4, -(-t.size[t.column] // lanes))
     height = t.size.get(t.row, 1)
-    rows = next((n for n in (8, 7, 6, 9, 10) if height % n == 0), _ROWS) if height > 10 else height
+    rows = tile_rows(height)
+    shared = t.out_axes[part.axis] if part is not None else -2
 
     def over_rows(at: dict[int, Value], column: Value, counts: Sequence[int]) -> None:
-        full, rest = divmod(height, rows)
-        if full:
-            with e.writer.loop(full) as (number, _):
-                e.enter()
-                _tile(e, t, at, e.writer.mul(number, rows), rows, column, counts, lanes)
-                e.leave()
-        if rest:
-            _tile(e, t, at, full * rows, rest, column, counts, lanes)
+        def turn(row: Value, many: int) -> None:
+            e.enter()
+            _tile(e, t, at, row, many, column, counts, lanes)
+            e.leave()
+
+        _steps(e, height, rows, 1, part if shared == t.row else None, turn)
 
     def block(at: dict[int, Value]) -> None:
+        def turn(column: Value, wide: int) -> None:
+            e.enter()
+            over_rows(at, column, [min(lanes, wide - start) for start in range(0, wide, lanes)])
+            e.leave()
+
         # A panel of columns stays in the cache while all rows pass by it.
-        step = lanes * vectors
-        full, rest = divmod(t.size[t.column], step)
+        _steps(e, t.size[t.column], lanes * vectors, lanes, part if shared == t.column else None, turn)
+
+    _nest(e, t, t.outer, {}, block, shared)
+
+
+def _steps(
+    e: Emitter, size: int, step: int, small: int, part: Share | None, turn: Callable[[Value, int], None]
+) -> None:
+    """Go through ``size`` elements in steps, and what is left in one smaller; of a shared axis, this core's part.
+
+    ``turn(start, how many)``. Where a part is no whole number of steps, ``small`` steps go through the rest of it.
+    """
+    w = e.writer
+    full, rest = divmod(size, step)
+    if part is None:
         if full:
-            with e.writer.loop(full) as (number, _):
-                e.enter()
-                over_rows(at, e.writer.mul(number, step), [lanes] * vectors)
-                e.leave()
+            with w.loop(full) as (number, _):
+                turn(w.mul(number, step), step)
         if rest:
-            over_rows(at, full * step, [min(lanes, rest - start) for start in range(0, rest, lanes)])
-
-    _nest(e, t, t.outer, {}, block)
-
-
-def _nest(e: Emitter, t: Tile, letters: Sequence[int], at: dict[int, Value], inside: object) -> None:
-    if not letters:
-        inside(at)  # type: ignore[operator]
+            turn(full * step, rest)
         return
-    with e.writer.loop(t.size[letters[0]]) as (index, _):
+    if part.unit % step == 0:
+        with w.loop(w.div("%hi", step), start=w.div("%lo", step)) as (number, _):
+            turn(w.mul(number, step), step)
+        if rest:
+            with w.when(w.emit(f"icmp sgt i64 %hi, {full * step}")):
+                turn(full * step, rest)
+        return
+    count = w.div(w.sub("%hi", "%lo"), step)
+    with w.loop(count) as (number, _):
+        turn(w.add("%lo", w.mul(number, step)), step)
+    left = w.add("%lo", w.mul(count, step))
+    many = w.div(w.sub("%hi", left), small)
+    with w.loop(many) as (number, _):
+        turn(w.add(left, w.mul(number, small)), small)
+    if size % small:
+        with w.when(w.emit(f"icmp eq i64 %hi, {size}")):
+            turn(size - size % small, size % small)
+
+
+def _nest(
+    e: Emitter,
+    t: Tile,
+    letters: Sequence[int],
+    at: dict[int, Value],
+    inside: Callable[[dict[int, Value]], None],
+    shared: int,
+) -> None:
+    if not letters:
+        inside(at)
+        return
+    own = letters[0] == shared
+    with e.writer.loop("%hi" if own else t.size[letters[0]], start="%lo" if own else 0) as (index, _):
         e.enter()
-        _nest(e, t, letters[1:], {**at, letters[0]: index}, inside)
+        _nest(e, t, letters[1:], {**at, letters[0]: index}, inside, shared)
         e.leave()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.engines.native.grouping import Group, groups, reads, stored_nodes
-from chainrule.engines.native.kernels import kernel
+from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes
+from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
+from chainrule.engines.native.sharing import seconds, share, waits
 from chainrule.engines.native.text import Writer
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
@@ -35,114 +37,195 @@ class Module:
     #: Every call, in the order of the driver: the kernel's name and what it computes.
     calls: list[tuple[str, Group]] = field(default_factory=list)
 
-    def call(self, w: Writer, roots: Group, read: Sequence[Node], arguments: str) -> None:
-        """Write a call of the kernel for these nodes."""
-        name = self.kernel(roots, read)
+    #: How many cores the program is written for.
+    cores: int = 1
+
+    def call(self, w: Writer, roots: Group, read: Sequence[Node], arguments: str, kernel: Kernel) -> None:
+        """Write a call of a kernel for these nodes."""
+        self.functions |= kernel.functions
+        name = self.kernels.setdefault((kernel.parameters, kernel.body), f"{roots[0].op}_{len(self.kernels)}")
         self.calls.append((name, roots))
+        self.timed(w, f"call void @{name}({arguments})", len(self.calls) - 1)
+
+    def wait(self, w: Writer) -> None:
+        """Write a barrier, at which the cores wait for each other."""
+        self.timed(w, "call void @wait(ptr %sync, i64 %cores)", -1)
+
+    def timed(self, w: Writer, instruction: str, number: int) -> None:
+        """An instruction; of a program to be profiled, its cycles are added to the number's place in %times.
+
+        The first place is for the waiting.
+        """
         if not self.profile:
-            w.write(f"call void @{name}({arguments})")
+            w.write(instruction)
             return
         before = w.emit("call i64 @llvm.readcyclecounter()")
-        w.write(f"call void @{name}({arguments})")
+        w.write(instruction)
         after = w.emit("call i64 @llvm.readcyclecounter()")
-        place = w.emit(f"getelementptr inbounds i64, ptr %times, i64 {len(self.calls) - 1}")
+        place = w.emit(f"getelementptr inbounds i64, ptr %times, i64 {number + 1}")
         total = w.emit(f"load i64, ptr {place}, align 8")
         total = w.emit(f"add i64 {total}, {w.emit(f'sub i64 {after}, {before}')}")
         w.write(f"store i64 {total}, ptr {place}, align 8")
 
-    def kernel(self, roots: Group, read: Sequence[Node]) -> str:
-        """The name of the kernel for these nodes."""
-        parameters, body, functions = kernel(roots, read, list(self.resident), self.vector_bytes)
-        self.functions |= functions
-        return self.kernels.setdefault((parameters, body), f"{roots[0].op}_{len(self.kernels)}")
-
 
 class Block:
-    """The straight program of some outputs: what is stored where, and what is computed in which order.
+    """The straight program of some outputs: what is stored where, and what is computed in which order, by which core.
 
-    ``given`` are the nodes that have a place already: inputs, constants, and in a body its params.
+    ``given`` are the nodes that have a place already: inputs, constants, and in a body its params. ``targets`` are
+    outputs that are written to memory of the caller's, and take none of the arena. ``feeds`` are outputs that the
+    caller puts in the place of a given node afterwards: those of which it is proved that nothing reads the old value
+    later are written there at once; they are in ``replaces``.
     """
 
     def __init__(
-        self, outputs: Sequence[Node], given: Mapping[Node, str], module: Module, *, targets: Collection[Node] = ()
+        self,
+        outputs: Sequence[Node],
+        given: Mapping[Node, str],
+        module: Module,
+        *,
+        targets: Collection[Node] = (),
+        feeds: Mapping[Node, Node] | None = None,
     ) -> None:
-        self.outputs, self.module = outputs, module
-        #: Outputs that are written to memory of the caller's, and take none of the arena.
-        self.targets = targets
+        self.outputs, self.module, self.targets = outputs, module, targets
         self.stored = stored_nodes(outputs, given)
         order = [node for node in topological(outputs, stop=set(given)) if node in self.stored]
         self.groups = groups(order, self.stored)
         self.read = {group: self._reads(group) for group in self.groups}
-        self.bodies = {node: _body(node, order, module) for node in order if node.op == "scan"}
+        self.replaces = {new: old for new, old in (feeds or {}).items() if self._may_replace(new, old)}
+        self.bodies = {node: Body(node, order, module) for node in order if node.op == "scan"}
+        self.shares = {group: share(group, self.read[group], module.cores) for group in self.groups}
+        #: Whether any of it is shared between cores; what is not is done by the first alone.
+        self.shared = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
+        listed = waits(
+            self.groups,
+            [self.read[group] for group in self.groups],
+            [self.shares[group] for group in self.groups],
+            self.replaces,
+        )
+        self.waits = {group: self.shared and wait for group, wait in zip(self.groups, listed, strict=True)}
+        #: About how long one core takes.
+        self.seconds = sum(
+            node.attributes["length"] * self.bodies[node].block.seconds
+            if (node := group[0]).op == "scan"
+            else seconds(group, self.read[group])
+            for group in self.groups
+        )
         self.lifetimes = self._lifetimes()
         offsets, self.size = plan(list(self.lifetimes.values()))
         self.offsets = dict(zip(self.lifetimes, offsets, strict=True))
-        #: Room for a carry that changes places with another.
-        self.spare: dict[Node, int] = {}
 
     def _reads(self, group: Group) -> list[Node]:
         node = group[0]
         return [*node.inputs] if node.op in ("scan", "last", "stack") else reads(group, self.stored)
 
+    def _may_replace(self, new: Node, old: Node) -> bool:
+        """Whether every read of the old value comes before the new one is written, element by element."""
+        writer = next((number for number, group in enumerate(self.groups) if new in group), -1)
+        if writer < 0 or any(node.op == "stack" for node in self.groups[writer]):
+            return False
+        if any(old in self.read[group] for group in self.groups[writer + 1 :]):
+            return False
+        group = self.groups[writer]
+        return old not in self.read[group] or (is_map(group[0]) and not any(old in far(n, self.stored) for n in group))
+
     def _lifetimes(self) -> dict[Node, Lifetime]:
-        first = {node: number for number, group in enumerate(self.groups) for node in group}
+        # Where cores share the work, memory is given on only when all have waited for each other.
+        times, time = [], 0
+        for group in self.groups:
+            time += self.waits[group] or not self.shared
+            times.append(time)
+        first = {node: time for time, group in zip(times, self.groups, strict=True) for node in group}
         last = dict(first)
-        for number, group in enumerate(self.groups):
+        for now, group in zip(times, self.groups, strict=True):
             for below in self.read[group]:
-                last[below] = max(last.get(below, 0), number)
+                last[below] = max(last.get(below, 0), now)
                 if group[0].op == "stack":
                     # What is stacked is written while the scan runs.
                     first[group[0]] = first[below]
+                if below in self.bodies and group[0].op == "last":
+                    for node in self._behind(below):
+                        last[node] = max(last.get(node, 0), now)
         for node in self.outputs:
             if node in last:
-                last[node] = len(self.groups)
+                last[node] = time + 1
         kept = [node for node in first if node not in self.targets]
         return {node: Lifetime(self._bytes(node), first[node], last[node]) for node in kept}
 
+    def _behind(self, scan: Node) -> list[Node]:
+        """Where the last carries of a scan may lie: with the scan, where they are stacked, or where they began."""
+        return [*scan.inputs, *(group[0] for group in self.groups if group[0].op == "stack" and scan in group[0].inputs)]
+
     def _bytes(self, node: Node) -> int:
-        if node.op != "scan":
-            return size_in_bytes(node)
-        carries = node.inputs[: node.attributes["n_carry"]]
-        return self.bodies[node].size + sum(aligned(size_in_bytes(carry)) for carry in carries)
+        return self.bodies[node].size if node.op == "scan" else size_in_bytes(node)
 
     def write(
         self, w: Writer, arena: str, given: Mapping[Node, str], targets: Mapping[Node, str] | None = None
     ) -> dict[Node, str]:
         """Write the calls; gives where each stored node lies: in the arena, or at its target."""
         places = {**(targets or {}), **given}
+        places |= {new: given[old] for new, old in self.replaces.items()}
         for node, offset in self.offsets.items():
             if node not in places:
                 places[node] = w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {offset}")
+        ends: dict[Node, list[str]] = {}
         for group in self.groups:
             node = group[0]
+            if self.waits[group]:
+                self.module.wait(w)
             if node.op == "scan":
-                self._scan(w, node, places)
+                ends[node] = self._scan(w, node, places)
             elif node.op == "last":
-                carry = self._carry(w, node.inputs[0], node.attributes["index"], places)
-                copy(w, places[node], carry, size_in_bytes(node))
+                with self.alone(w):
+                    copy(w, places[node], ends[node.inputs[0]][node.attributes["index"]], size_in_bytes(node))
             elif node.op != "stack":
-                read = self.read[group]
-                arguments = [f"ptr {places[x]}" for x in read]
-                arguments += [f"i64 {self.module.resident[x]}" for x in read if x in self.module.resident]
-                arguments += [f"ptr {places[x]}" for x in group]
-                self.module.call(w, group, read, ", ".join(arguments))
+                self._call(w, group, places)
         return places
 
-    def _carry(self, w: Writer, scan: Node, index: int, places: Mapping[Node, str]) -> str:
-        before = sum(aligned(size_in_bytes(carry)) for carry in scan.inputs[:index])
-        return w.emit(f"getelementptr inbounds i8, ptr {places[scan]}, i64 {self.bodies[scan].size + before}")
+    @contextlib.contextmanager
+    def alone(self, w: Writer) -> Iterator[None]:
+        """What is written inside is done by the first core only, where there are others."""
+        if not self.shared:
+            yield
+            return
+        with w.when(w.emit("icmp eq i64 %core, 0")):
+            yield
 
-    def _scan(self, w: Writer, scan: Node, places: Mapping[Node, str]) -> None:
+    def _call(self, w: Writer, group: Group, places: Mapping[Node, str]) -> None:
+        read, part = self.read[group], self.shares[group]
+        replaced = {self.replaces[root]: root for root in group if root in self.replaces}
+        arguments = [f"ptr {places[x]}" for x in read if x not in replaced]
+        arguments += [f"i64 {self.module.resident[x]}" for x in read if x in self.module.resident]
+        arguments += [f"ptr {places[x]}" for x in group]
+        known = kernel(group, read, list(self.module.resident), self.module.vector_bytes, part, self.replaces)
+        if part is None:
+            with self.alone(w):
+                self.module.call(w, group, read, ", ".join(arguments), known)
+            return
+        begin = w.mul(w.emit(f"udiv i64 {w.mul('%core', part.count)}, %cores"), part.unit)
+        after = w.emit(f"udiv i64 {w.mul(w.add('%core', 1), part.count)}, %cores")
+        end = w.emit(f"call i64 @llvm.smin.i64(i64 {w.mul(after, part.unit)}, i64 {part.size})")
+        self.module.call(w, group, read, ", ".join([*arguments, f"i64 {begin}", f"i64 {end}"]), known)
+
+    def _scan(self, w: Writer, scan: Node, places: Mapping[Node, str]) -> list[str]:
+        """A loop over time; gives where the last carries lie.
+
+        A carry is not moved: the next one is written elsewhere, and the pointer goes on.
+        """
         n_carry, n_xs, length = (scan.attributes[name] for name in ("n_carry", "n_xs", "length"))
-        carries = [self._carry(w, scan, number, places) for number in range(n_carry)]
-        for carry, start in zip(carries, scan.inputs, strict=False):
-            copy(w, carry, places[start], size_in_bytes(start))
-        stacks = [group[0] for group in self.groups if group[0].op == "stack" and group[0].inputs[0] is scan]
+        stacks = {g[0].attributes["node"]: g[0] for g in self.groups if g[0].op == "stack" and g[0].inputs[0] is scan}
         body = self.bodies[scan]
-        with w.loop(length) as (turn, _):
+        ends: list[str] = []
+        with contextlib.ExitStack() as whole:
+            if self.shared and not body.block.shared:
+                # The first core does all of it; the others need no more of it than where it ends.
+                turns = w.emit(f"select i1 {w.emit('icmp eq i64 %core, 0')}, i64 {length}, i64 0")
+            else:
+                turns = length
+            starts = [("ptr", places[start]) for start in scan.inputs[:n_carry]]
+            turn, carries = whole.enter_context(w.loop(turns, starts, ends))
             time = w.sub(length - 1, turn) if scan.attributes["reverse"] else turn
             given = dict(self.module.constants)
-            for node in topological(body.outputs):
+            for node in topological(body.block.outputs):
                 if node.op == "param":
                     index = node.attributes["index"]
                     if index < n_carry:
@@ -151,35 +234,59 @@ class Block:
                         sliced = index < n_carry + n_xs
                         base = places[scan.inputs[index]]
                         given[node] = _slice(w, base, time, size_in_bytes(node)) if sliced else base
-            inner = body.write(w, places[scan], given)
-            for node in stacks:
-                inside = node.attributes["node"]
-                size = size_in_bytes(inside)
-                copy(w, _slice(w, places[node], time, size), inner[inside], size)
-            self._move_carries(w, scan, carries, inner, places[scan])
+            side = w.emit(f"and i64 {turn}, 1") if isinstance(turn, str) else turn & 1
+            targets: dict[Node, str] = {}
+            for node in body.block.targets:
+                if node in stacks:
+                    targets[node] = _slice(w, places[stacks[node]], time, size_in_bytes(node))
+                else:
+                    targets[node] = body.buffer(w, places[scan], node, side)
+            inner = body.block.write(w, places[scan], given, targets)
+            with body.block.alone(w):
+                for inside, stack in stacks.items():
+                    if inside not in body.block.targets:
+                        copy(w, _slice(w, places[stack], time, size_in_bytes(inside)), inner[inside], size_in_bytes(inside))
+                for number, node in body.copied.items():
+                    copy(w, body.buffer(w, places[scan], number, side), inner[node], size_in_bytes(node))
+            if body.block.shared:
+                self.module.wait(w)
+            ends[:] = [
+                body.buffer(w, places[scan], number, side) if number in body.copied else inner[node]
+                for number, node in enumerate(scan.attributes["next"])
+            ]
+        return ends
 
-    def _move_carries(
-        self, w: Writer, scan: Node, carries: Sequence[str], inner: Mapping[Node, str], arena: str
-    ) -> None:
-        """The next values in the places of the carries; a carry that becomes another is put aside first."""
-        source = dict(inner)
-        for node, offset in self.bodies[scan].spare.items():
-            source[node] = w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {offset}")
-            copy(w, source[node], inner[node], size_in_bytes(node))
-        for carry, node in zip(carries, scan.attributes["next"], strict=True):
-            copy(w, carry, source[node], size_in_bytes(node))
+
+class Body:
+    """The body of a scan as a block, and where the next carries are written: to two sides by turns."""
+
+    def __init__(self, scan: Node, order: Sequence[Node], module: Module) -> None:
+        following = scan.attributes["next"]
+        taken = [node.attributes["node"] for node in order if node.op == "stack" and node.inputs[0] is scan]
+        outputs = list(dict.fromkeys([*following, *taken]))
+        given = {node: "" for node in topological(outputs) if node.op == "param" or node in module.constants}
+        targets = [node for node in outputs if node not in given]
+        self.block = Block(outputs, given, module, targets=targets)
+        #: Carries that are to become another carry, or what lies elsewhere: they are copied, by their number.
+        self.copied = {
+            number: node for number, node in enumerate(following) if node in given and not _is_param(node, number)
+        }
+        self.size = self.block.size
+        self._buffers: dict[Node | int, tuple[int, int]] = {}
+        wanted: list[tuple[Node | int, Node]] = [(node, node) for node in targets if node not in taken]
+        for key, node in [*wanted, *self.copied.items()]:
+            size = aligned(size_in_bytes(node))
+            self._buffers[key] = self.size, size
+            self.size += 2 * size
+
+    def buffer(self, w: Writer, arena: str, key: Node | int, side: str | int) -> str:
+        """Where a carry is written in a turn."""
+        offset, size = self._buffers[key]
+        return w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {w.add(w.mul(side, size), offset)}")
 
 
-def _body(scan: Node, order: Sequence[Node], module: Module) -> Block:
-    taken = [node.attributes["node"] for node in order if node.op == "stack" and node.inputs[0] is scan]
-    outputs = list(dict.fromkeys([*scan.attributes["next"], *taken]))
-    given = {node: "" for node in topological(outputs) if node.op == "param" or node in module.constants}
-    block = Block(outputs, given, module)
-    for node in scan.attributes["next"]:
-        if node.op == "param" and node not in block.spare:
-            block.spare[node] = block.size
-            block.size += aligned(size_in_bytes(node))
-    return block
+def _is_param(node: Node, number: int) -> bool:
+    return node.op == "param" and node.attributes["index"] == number
 
 
 def _slice(w: Writer, base: str, time: str | int, size: int) -> str:

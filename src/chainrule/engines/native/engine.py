@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import llvmlite
 
-from chainrule.engines.native import cache
+from chainrule.engines.native import cache, team
 from chainrule.engines.native.checking import VerifiedProgram, with_stored
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.kernels import LOOPS
@@ -40,16 +40,24 @@ class NativeEngine:
 
     With ``profile``, programs add up the cycles of each loop; with ``verify``, every value that a program stores is
     compared with the reference engine's, and the first that differs is named. ``cpu`` names another processor than this
-    one, to see its code or to run it where both know its instructions; so does the variable ``CHAINRULE_CPU``. A graph
-    with an op that is not known here is refused, or handed to the engine ``otherwise``.
+    one, to see its code or to run it where both know its instructions; so does the variable ``CHAINRULE_CPU``. ``cores``
+    is how many cores share the work: by default all that the process may use, or as many as the variable
+    ``CHAINRULE_THREADS`` says; the results are the same bits with any number. A graph with an op that is not known here is refused, or handed to the engine ``otherwise``.
     """
 
     name = "native"
 
     def __init__(
-        self, *, profile: bool = False, verify: bool = False, cpu: str = "", otherwise: Engine | None = None
+        self,
+        *,
+        profile: bool = False,
+        verify: bool = False,
+        cpu: str = "",
+        cores: int = 0,
+        otherwise: Engine | None = None,
     ) -> None:
         self.profile, self.verify, self.cpu, self.otherwise = profile, verify, cpu, otherwise
+        self.cores = cores or team.cores()
         self.compilations: list[Compilation] = []
         self._signatures: list[dict[str, str]] = []
 
@@ -70,10 +78,10 @@ class NativeEngine:
             )
         start = time.perf_counter()
         lowered = lay_out(rewrite(graph))
-        written = write_module(lowered, target=chosen, profile=self.profile)
+        written = write_module(lowered, target=chosen, profile=self.profile, cores=self.cores)
         if self.verify:
             graph = with_stored(lowered, written.block.stored)
-            written = write_module(graph, target=chosen)
+            written = write_module(graph, target=chosen, cores=self.cores)
         code, source = _code(written.text, chosen)
         resident = {id(node) for node in written.resident}
         signature = {

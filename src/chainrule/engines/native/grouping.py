@@ -79,7 +79,7 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
     place: dict[Node, int] = {}
     latest: dict[tuple[int, ...], int] = {}
     for node in order:
-        target = latest.get(node.shape, -1) if _is_map(node) else -1
+        target = latest.get(node.shape, -1) if is_map(node) else -1
         if target >= 0:
             near, far = _reached(node, stored)
             joined = found[target]
@@ -89,15 +89,21 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
         if target < 0:
             target = len(found)
             found.append([])
-            if _is_map(node):
+            if is_map(node):
                 latest[node.shape] = target
         found[target].append(node)
         place[node] = target
     return [tuple(group) for group in found]
 
 
-def _is_map(node: Node) -> bool:
+def is_map(node: Node) -> bool:
+    """Whether a stored node is computed element by element, in whichever order."""
     return node.op not in LOOPS and node.op not in ("input", "param")
+
+
+def far(root: Node, stored: set[Node]) -> set[Node]:
+    """The stored nodes that a map reads at other places than its own index."""
+    return _reached(root, stored)[1]
 
 
 def _reached(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:

@@ -106,11 +106,11 @@ class Spent:
 
 def spent(program: NativeProgram, seconds: float) -> list[Spent]:
     """Where the ``seconds`` of one run go, a row a call, the dearest first; the program was compiled to be profiled."""
-    module, cycles = program.written.block.module, program.cycles
+    module, cycles = program.written.block.module, program.cycles[0]
     total = max(int(cycles.sum()), 1)
     rows = []
     reads = _reads(program.written.block)
-    for (kernel, group), count in zip(module.calls, cycles, strict=True):
+    for (kernel, group), count in zip(module.calls, cycles[1:], strict=True):
         share = int(count) / total
         inside = fused(group, reads[group])
         work = sum(_operations(node) for node in inside)
@@ -119,6 +119,9 @@ def spent(program: NativeProgram, seconds: float) -> list[Spent]:
         computes = ", ".join(f"{op}×{times}" if times > 1 else op for op, times in ops.most_common(4))
         origin = program.written.graph.origins.get(group[0])
         rows.append(Spent(kernel, computes, str(origin or ""), share, share * seconds, size, work))
+    if cycles[0]:
+        part = int(cycles[0]) / total
+        rows.append(Spent("wait", "waiting for the other cores", "", part, part * seconds, 0, 0))
     return sorted(rows, key=lambda row: -row.share)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from chainrule.engines.native import contraction
 from chainrule.engines.native.expressions import Emitter, Index, convert
+from chainrule.engines.native.sharing import Share
 from chainrule.engines.native.text import Value, Writer
 from chainrule.engines.native.types import MEMORY, REGISTER, SIGNED, literal
 from chainrule.graph import FLOATS, Node
@@ -14,47 +16,68 @@ from chainrule.graph import FLOATS, Node
 Inside = Callable[[Index], None]
 
 
-def kernel(
-    roots: Sequence[Node], read: Sequence[Node], resident: Sequence[Node], vector_bytes: int
-) -> tuple[str, str, set[str]]:
-    """(parameters, body, functions needed) of the kernel that computes some stored nodes, for vectors of this width.
+@dataclass(frozen=True)
+class Kernel:
+    """The parameters and the text of one function, and the functions that it needs."""
 
-    Its parameters are where it reads, the lengths of those ``resident`` arrays that it reads, and where it writes.
+    parameters: str
+    body: str
+    functions: frozenset[str]
+
+
+def kernel(
+    roots: Sequence[Node],
+    read: Sequence[Node],
+    resident: Sequence[Node],
+    vector_bytes: int,
+    part: Share | None = None,
+    replaces: Mapping[Node, Node] | None = None,
+) -> Kernel:
+    """The kernel that computes some stored nodes, for vectors of this width.
+
+    Its parameters are where it reads, the lengths of those ``resident`` arrays that it reads, where it writes, and, of
+    a loop that is shared, where the part of this core begins and ends. A root that ``replaces`` what is read has one
+    parameter for both.
     """
     writer = Writer()
-    pointers = {node: f"%in{number}" for number, node in enumerate(read)}
+    outs = {root: f"%out{number or ''}" for number, root in enumerate(roots)}
+    own = {old: outs[root] for root, old in (replaces or {}).items() if root in outs}
+    pointers = {node: own.get(node, f"%in{number}") for number, node in enumerate(read)}
     lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
     emitter = Emitter(writer, pointers, lengths, vector_bytes)
     if roots[0].op in LOOPS:
-        LOOPS[roots[0].op](emitter, roots[0])
+        LOOPS[roots[0].op](emitter, roots[0], part)
     else:
-        _map(emitter, roots)
+        _map(emitter, roots, part)
     writer.write("ret void")
-    parameters = [f"ptr noalias readonly {name}" for name in pointers.values()]
+    parameters = [f"ptr noalias readonly {name}" for node, name in pointers.items() if node not in own]
     parameters += [f"i64 {name}" for name in lengths.values()]
-    parameters += [f"ptr noalias %out{number or ''}" for number in range(len(roots))]
-    return ", ".join(parameters), "\n".join(writer.lines), emitter.functions
+    parameters += [f"ptr noalias {name}" for name in outs.values()]
+    parameters += ["i64 %lo, i64 %hi"] if part else []
+    return Kernel(", ".join(parameters), "\n".join(writer.lines), frozenset(emitter.functions))
 
 
-def nest(e: Emitter, shape: Sequence[int], inside: Inside, index: Index = ()) -> None:
-    """A loop for each axis."""
-    if len(index) == len(shape):
+def nest(e: Emitter, shape: Sequence[int], inside: Inside, part: Share | None = None, index: Index = ()) -> None:
+    """A loop for each axis; along the axis that is shared, just the part of this core."""
+    axis = len(index)
+    if axis == len(shape):
         inside(index)
         return
-    with e.writer.loop(shape[len(index)]) as (at, _):
+    shared = part is not None and part.axis == axis
+    with e.writer.loop("%hi" if shared else shape[axis], start="%lo" if shared else 0) as (at, _):
         e.enter()
-        nest(e, shape, inside, (*index, at))
+        nest(e, shape, inside, part, (*index, at))
         e.leave()
 
 
-def _map(e: Emitter, roots: Sequence[Node]) -> None:
+def _map(e: Emitter, roots: Sequence[Node], part: Share | None) -> None:
     def inside(index: Index) -> None:
         # All values first: a later root finds an earlier one, at the same index, already in its register.
         values = [e.value(root, index) for root in roots]
         for number, (root, value) in enumerate(zip(roots, values, strict=True)):
             e.store(f"%out{number or ''}", root, index, value)
 
-    nest(e, roots[0].shape, inside)
+    nest(e, roots[0].shape, inside, part)
 
 
 def reduction(
@@ -84,7 +107,7 @@ def _interleave(rank: int, axes: Sequence[int], kept: Index, reduced: Index) -> 
     return tuple(index)
 
 
-def _sum(e: Emitter, root: Node) -> None:
+def _sum(e: Emitter, root: Node, part: Share | None) -> None:
     (x,), axes = root.inputs, root.attributes["axes"]
     kind = REGISTER[root.dtype]
     add = f"fadd reassoc {kind}" if root.dtype in FLOATS else f"add {kind}"
@@ -98,16 +121,18 @@ def _sum(e: Emitter, root: Node) -> None:
         e.store("%out", root, kept, total)
 
     if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
-        _accumulate(e, root, [x.shape[axis] for axis in axes], lambda kept, reduced: e.value(x, (*reduced, *kept)))
+        _accumulate(e, root, [x.shape[axis] for axis in axes], lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
     else:
-        nest(e, root.shape, inside)
+        nest(e, root.shape, inside, part)
 
 
-def _accumulate(e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str]) -> None:
+def _accumulate(
+    e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str], part: Share | None
+) -> None:
     """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there."""
     kind = REGISTER[root.dtype]
     add = f"fadd {kind}" if root.dtype in FLOATS else f"add {kind}"
-    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)))
+    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
 
     def outer(reduced: Index) -> None:
         def inside(kept: Index) -> None:
@@ -118,12 +143,12 @@ def _accumulate(e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[In
             new = e.writer.emit(f"{add} {old}, {value}")
             e.writer.write(f"store {kind_} {new}, ptr {place}")
 
-        nest(e, root.shape, inside)
+        nest(e, root.shape, inside, part)
 
     nest(e, sizes, outer)
 
 
-def _max(e: Emitter, root: Node) -> None:
+def _max(e: Emitter, root: Node, part: Share | None) -> None:
     (x,), axes = root.inputs, root.attributes["axes"]
     sizes = [x.shape[axis] for axis in axes]
     kind = REGISTER[x.dtype]
@@ -146,7 +171,7 @@ def _max(e: Emitter, root: Node) -> None:
         value = results[0] if root.op == "max" else convert(e, results[1], "int64", root.dtype)
         e.store("%out", root, kept, value)
 
-    nest(e, root.shape, inside)
+    nest(e, root.shape, inside, part)
 
 
 def _better(e: Emitter, dtype: str, kind: str, new: str, best: str) -> str:
@@ -158,10 +183,10 @@ def _better(e: Emitter, dtype: str, kind: str, new: str, best: str) -> str:
     return e.writer.emit(f"and i1 {not_less}, {clean}")
 
 
-def _contract(e: Emitter, root: Node) -> None:
+def _contract(e: Emitter, root: Node, part: Share | None) -> None:
     form = contraction.tile(root, set(e.stored))
     if form is not None:
-        contraction.write(e, form)
+        contraction.write(e, form, part)
         return
     a, b = root.inputs
     p, q, out = (root.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
@@ -177,7 +202,7 @@ def _contract(e: Emitter, root: Node) -> None:
 
     sizes = [size[k] for k in summed]
     if out and out[-1] in (*p[-1:], *q[-1:]) and root.size > 1:
-        _rows(e, root, sizes, product)
+        _rows(e, root, sizes, product, part)
         return
 
     def inside(kept: Index) -> None:
@@ -187,22 +212,25 @@ def _contract(e: Emitter, root: Node) -> None:
         (total,) = reduction(e, sizes, [(kind, literal(0, root.dtype))], turn)
         e.store("%out", root, kept, total)
 
-    nest(e, root.shape, inside)
+    nest(e, root.shape, inside, part)
 
 
-def _rows(e: Emitter, root: Node, sizes: Sequence[int], product: Callable[[Index, Index], str]) -> None:
+def _rows(
+    e: Emitter, root: Node, sizes: Sequence[int], product: Callable[[Index, Index], str], part: Share | None
+) -> None:
     """For each row of the output: clear it, and add each term of the sum along it."""
     kind = REGISTER[root.dtype]
-    width = root.shape[-1]
+    shared = part is not None and part.axis == root.rank - 1
+    begin, end = ("%lo", "%hi") if shared else (0, root.shape[-1])
 
     def row(outer: Index) -> None:
-        with e.writer.loop(width) as (at, _):
+        with e.writer.loop(end, start=begin) as (at, _):
             e.enter()
             e.store("%out", root, (*outer, at), literal(0, root.dtype))
             e.leave()
 
         def term(reduced: Index) -> None:
-            with e.writer.loop(width) as (at, _):
+            with e.writer.loop(end, start=begin) as (at, _):
                 e.enter()
                 value = product((*outer, at), reduced)
                 place = e.pointer("%out", root, (*outer, at))
@@ -213,10 +241,10 @@ def _rows(e: Emitter, root: Node, sizes: Sequence[int], product: Callable[[Index
 
         nest(e, sizes, term)
 
-    nest(e, root.shape[:-1], row)
+    nest(e, root.shape[:-1], row, part)
 
 
-def _fold(e: Emitter, root: Node) -> None:
+def _fold(e: Emitter, root: Node, part: Share | None) -> None:
     """In gather form: each place asks which windows cover it."""
     (x,) = root.inputs
     axes, sizes, strides, dilations = (root.attributes[name] for name in ("axes", "sizes", "strides", "dilations"))
@@ -244,10 +272,10 @@ def _fold(e: Emitter, root: Node) -> None:
         (total,) = reduction(e, sizes, [(kind, literal(0, root.dtype))], turn)
         e.store("%out", root, kept, total)
 
-    nest(e, root.shape, inside)
+    nest(e, root.shape, inside, part)
 
 
-def _scatter_add(e: Emitter, root: Node) -> None:
+def _scatter_add(e: Emitter, root: Node, _: Share | None) -> None:
     u, i = root.inputs
     axis, batch, length = (root.attributes[name] for name in ("axis", "batch", "length"))
     taken = i.rank - batch
@@ -266,7 +294,7 @@ def _scatter_add(e: Emitter, root: Node) -> None:
         nest(e, u.shape, inside)
 
 
-def _concatenate(e: Emitter, root: Node) -> None:
+def _concatenate(e: Emitter, root: Node, _: Share | None) -> None:
     axis, start = root.attributes["axis"], 0
     for part in root.inputs:
 
@@ -280,7 +308,7 @@ def _concatenate(e: Emitter, root: Node) -> None:
         start += part.shape[axis]
 
 
-LOOPS: dict[str, Callable[[Emitter, Node], None]] = {
+LOOPS: dict[str, Callable[[Emitter, Node, Share | None], None]] = {
     "sum": _sum,
     "max": _max,
     "argmax": _max,

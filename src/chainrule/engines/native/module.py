@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
 from chainrule.engines.native.machine import ATTRIBUTES, Target, host
 from chainrule.engines.native.mathematics import definitions
-from chainrule.engines.native.repeating import REPEAT
+from chainrule.engines.native.repeating import repeating
 from chainrule.engines.native.text import Writer
 from chainrule.graph import Graph, Node, topological
 
 _HEAD = """
 declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
+declare i64 @llvm.smin.i64(i64, i64)
 """
-_RUN = "ptr noalias %table, ptr noalias %arena, ptr noalias readonly %lengths, ptr noalias %times"
+_RUN = (
+    "ptr noalias %table, ptr noalias %arena, ptr noalias readonly %lengths, ptr noalias %times, "
+    "i64 %core, i64 %cores, ptr %sync"
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Written:
     resident: Sequence[Node]
 
 
-def write_module(graph: Graph, *, target: Target | None = None, profile: bool = False) -> Written:
-    """Group, plan and write a graph, for this processor or another.
+def write_module(graph: Graph, *, target: Target | None = None, profile: bool = False, cores: int = 1) -> Written:
+    """Group, plan and write a graph, for this processor or another, and for so many of its cores.
 
     With ``profile``, the driver adds up the cycles of each call.
     """
@@ -51,15 +55,16 @@ def write_module(graph: Graph, *, target: Target | None = None, profile: bool = 
         {node: f"%length{number}" for number, node in enumerate(resident)},
         target.vector_bytes,
         profile=profile,
+        cores=cores,
     )
     given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
-    block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs))
+    block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=_feeds(graph))
     driver = _driver(block, given, outputs)
     parts = [_HEAD, *sorted(name for name in module.functions if name.startswith("declare"))]
     parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
     for (parameters, body), name in module.kernels.items():
         parts.append(f"define internal void @{name}({parameters}) noinline #0 {{\nentry:\n{body}\n}}")
-    parts += [driver, REPEAT, f"attributes #0 = {{ {ATTRIBUTES} }}"]
+    parts += [driver, repeating(target.triple), f"attributes #0 = {{ {ATTRIBUTES} }}"]
     return Written(graph, "\n\n".join(parts), target, block, inputs, constants, resident)
 
 
@@ -76,12 +81,31 @@ def _driver(block: Block, given: Mapping[Node, str], outputs: Sequence[Node]) ->
         slot = w.emit(f"getelementptr inbounds ptr, ptr %table, i64 {len(given) + number}")
         targets.setdefault(node, []).append(w.emit(f"load ptr, ptr {slot}, align 8"))
     places = block.write(w, "%arena", given, {node: found[0] for node, found in targets.items()})
-    for node, found in targets.items():
-        for target in found:
-            if target != places[node]:
+    copies = [(node, target) for node, found in targets.items() for target in found if target != places[node]]
+    copies = [(node, target) for node, target in copies if node not in block.replaces]
+    if copies and block.shared:
+        block.module.wait(w)
+    if copies:
+        with block.alone(w):
+            for node, target in copies:
                 copy(w, target, places[node], size_in_bytes(node))
     w.write("ret void")
     return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + "\n".join(w.lines) + "\n}"
+
+
+def _feeds(graph: Graph) -> dict[Node, Node]:
+    """Outputs that take the place of the input of their name in the next run, each alone in wanting to."""
+    outputs = list(graph.outputs.values())
+    inputs = graph.inputs
+    return {
+        node: inputs[name]
+        for name, node in graph.outputs.items()
+        if name in inputs
+        and node.op not in ("input", "constant")
+        and outputs.count(node) == 1
+        and inputs[name] not in outputs
+        and (node.shape, node.dtype) == (inputs[name].shape, inputs[name].dtype)
+    }
 
 
 def _resident(inputs: Iterable[Node], nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:

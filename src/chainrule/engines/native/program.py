@@ -15,8 +15,12 @@ from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops,
 from chainrule.engines.native.machine import Code, assembly
 from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
-from chainrule.engines.protocol import Array, Arrays, check_arrays
+from chainrule.engines.native.team import Sync, cores, team
+from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
 from chainrule.graph import Graph
+
+#: Seconds of work below which a call is left to the thread that makes it.
+_WORTH_SHARING = 100e-6
 
 
 class NativeProgram:
@@ -26,12 +30,14 @@ class NativeProgram:
         self.graph, self.written = graph, written
         self._code = code
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
-        call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, whole, whole)
+        call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, *[whole] * 4, pointer)
         self._repeat = call(code.address("repeat"))
         self._constants = [np.asarray(node.attributes["value"], order="C") for node in written.constants]
         self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
         self._arena = _aligned(written.block.size)
-        self.cycles = np.zeros(max(len(written.block.module.calls), 1), np.int64)
+        #: The cores that it is written for, each with its cycles, the waiting first and then call by call.
+        self.cores = written.block.module.cores if written.block.shared else 1
+        self.cycles = np.zeros((self.cores, len(written.block.module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
 
@@ -59,10 +65,21 @@ class NativeProgram:
     def run(self, arrays: Arrays) -> dict[str, Array]:
         """The outputs by name; they are the caller's own."""
         check_arrays(self.graph, arrays)
-        given = [np.asarray(arrays[name], order="C") for name in self.written.inputs]
-        outputs = {name: np.empty(node.shape, node.dtype) for name, node in self.graph.outputs.items()}
-        self._call(1, [*given, *self._constants, *outputs.values()], [], [], -1)
+        replaced = self._replaced
+        given = {name: np.asarray(arrays[name], order="C") for name in self.written.inputs}
+        given |= {name: np.array(given[name], order="C") for name in replaced}
+        outputs = {
+            name: given[name] if name in replaced else np.empty(node.shape, node.dtype)
+            for name, node in self.graph.outputs.items()
+        }
+        self._call(1, [*given.values(), *self._constants, *outputs.values()], [], [], -1)
         return outputs
+
+    @property
+    def _replaced(self) -> list[str]:
+        """The outputs that are written over the input of the same name."""
+        outputs = self.written.graph.outputs
+        return [name for name, node in outputs.items() if node in self.written.block.replaces]
 
     def repeat(
         self, state: Arrays, fixed: Arrays, each: Arrays, until: str = ""
@@ -71,6 +88,10 @@ class NativeProgram:
         count = len(next(iter(each.values())))
         first = {**fixed, **state, **{name: array[0] for name, array in each.items()}}
         check_arrays(self.graph, first)
+        replaced = self._replaced
+        if not state.keys() >= {*replaced}:
+            # What is written in place has to be fed back; here it is asked for run by run.
+            return Program.repeat(self, state, fixed, each, until)
         slots: list[Array] = []
         moves: list[int] = []
         places = {name: place for place, name in enumerate(self.written.inputs)}
@@ -87,7 +108,10 @@ class NativeProgram:
         stop = -1
         for name, node in self.graph.outputs.items():
             stop = len(slots) if name == until else stop
-            if name in state:
+            if name in replaced:
+                rows = slots[places[name]]
+                sides[name] = rows, rows
+            elif name in state:
                 rows = np.empty(node.shape, node.dtype)
                 if name in places:
                     swaps += [places[name], len(slots)]
@@ -104,13 +128,31 @@ class NativeProgram:
         return now, {name: rows[:done] for name, rows in logs.items()}
 
     def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
-        table = (ctypes.c_void_p * max(len(slots), 1))(*(array.ctypes.data for array in slots))
+        pointers = [array.ctypes.data for array in slots] or [0]
         moving = np.array([*moves, 0], np.int64)
         swapping = np.array([*swaps, 0], np.int64)
-        fixed = [array.ctypes.data for array in (self._arena, self._lengths, self.cycles, moving)]
-        with self._lock:
+        # A call that is over before another thread is awake is better done alone.
+        wanted = self.cores if count * self.written.block.seconds > _WORTH_SHARING else 1
+        with self._lock, team().lent(min(wanted, cores())) as lent:
+            sync = Sync()
+            tables = [(ctypes.c_void_p * len(pointers))(*pointers) for _ in range(lent)]
+
+            def part(core: int) -> int:
+                fixed = [self._arena.ctypes.data, self._lengths.ctypes.data, self.cycles[core].ctypes.data]
+                swap = swapping.ctypes.data
+                return int(
+                    self._repeat(
+                        count, tables[core], *fixed, moving.ctypes.data, len(moves), swap, len(swaps), stop,
+                        core, lent, sync.address,
+                    )
+                )  # fmt: skip
+
             start = time.perf_counter()
-            done = int(self._repeat(count, table, *fixed, len(moves), swapping.ctypes.data, len(swaps), stop))
+            if lent == 1:
+                done = part(0)
+            else:
+                team().run(part, sync, lent)
+                done = sync.result
             self.seconds += time.perf_counter() - start
             self.runs += done
         return done

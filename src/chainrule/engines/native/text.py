@@ -81,15 +81,34 @@ class Writer:
         return 0 if b == 1 else self.emit(f"urem i64 {a}, {b}")
 
     @contextlib.contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """What is written inside happens only if an i1 is true."""
+        self._labels += 1
+        name = f"when{self._labels}"
+        self.write(f"br i1 {condition}, label %{name}.yes, label %{name}.done")
+        self.label(f"{name}.yes")
+        self._known.append({})
+        yield
+        self._known.pop()
+        self.write(f"br label %{name}.done")
+        self.label(f"{name}.done")
+
+    @contextlib.contextmanager
     def loop(
-        self, count: Value, carried: list[tuple[str, str]] | None = None, results: list[str] | None = None
+        self,
+        count: Value,
+        carried: list[tuple[str, str]] | None = None,
+        results: list[str] | None = None,
+        *,
+        start: Value = 0,
     ) -> Iterator[tuple[Value, list[str]]]:
-        """A loop of ``count`` turns: gives the index, and the carried values; set ``results`` inside for the next turn.
+        """A loop from ``start`` to ``count``: gives the index, and the carried values; set ``results`` inside for the
+        next turn.
 
         ``carried`` is a list of (type, first value); after the loop the last values stand in ``results``.
         """
         carried, results = carried or [], results if results is not None else []
-        if count == 1:
+        if (start, count) == (0, 1):
             values = [value for _, value in carried]
             self._known.append({})
             results[:] = values
@@ -116,7 +135,7 @@ class Writer:
         self._known.pop()
         after = self.fresh()
         self.write(f"{after} = add nsw nuw i64 {index}, 1")
-        heads = [f"  {index} = phi i64 [ 0, %{before} ], [ {after}, %{self.block} ]"]
+        heads = [f"  {index} = phi i64 [ {start}, %{before} ], [ {after}, %{self.block} ]"]
         for phi, (kind, first), result in zip(phis, carried, results, strict=True):
             heads.append(f"  {phi} = phi {kind} [ {first}, %{before} ], [ {result}, %{self.block} ]")
         self.lines[place] = "\n".join(heads)

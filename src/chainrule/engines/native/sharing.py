@@ -1,0 +1,203 @@
+"""Work sharing: which part of a loop each core does, and where the cores have to wait for each other.
+
+A loop is divided along one axis of what it writes, and every element is computed by one core in the order in which a
+single core would: the bits do not depend on how many cores there are. Two loops that are divided alike, the second
+reading just what its own core has written, need no waiting in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chainrule.engines.native.types import BYTES
+from chainrule.graph import ELEMENTWISE, Node
+
+#: A loop that one core would be done with in this time (seconds) is left to the first.
+_SHORT = 1.0e-6
+#: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
+_TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
+_DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits div power".split())
+
+
+@dataclass(frozen=True)
+class Share:
+    """A loop divided along an axis of what it writes: whole units of some elements, of which there are ``count``."""
+
+    axis: int
+    unit: int
+    size: int
+
+    @property
+    def count(self) -> int:
+        """How many units there are to give away."""
+        return -(-self.size // self.unit)
+
+
+def seconds(roots: Sequence[Node], read: Sequence[Node]) -> float:
+    """About how long one core takes for the loop of these nodes."""
+    known, work, waiting = set(read), 0.0, list(roots)
+    seen: set[Node] = set()
+    while waiting:
+        node = waiting.pop()
+        if node in seen or (node in known and node not in roots):
+            continue
+        seen.add(node)
+        waiting.extend(node.inputs)
+        if node.op == "contract":
+            work += 2 * _terms(node) / _TILE
+        elif node.op in ("sum", "max", "argmax", "fold", "scatter_add"):
+            work += max(node.size, *(below.size for below in node.inputs)) / _PLAIN
+        elif node.op in ELEMENTWISE:
+            work += node.size * (8 if node.op in _DEAR else 1) / _PLAIN
+    written = sum(root.size * BYTES.get(root.dtype, 4) for root in roots)
+    return max(work, written / _BYTES)
+
+
+def _terms(node: Node) -> int:
+    sizes = dict(zip(node.attributes["a_axes"], node.inputs[0].shape, strict=True))
+    sizes |= dict(zip(node.attributes["b_axes"], node.inputs[1].shape, strict=True))
+    return math.prod(sizes.values())
+
+
+def tile_rows(height: int) -> int:
+    """How many rows a register tile has: a divisor of the height near eight, if there is one."""
+    return next((n for n in (8, 7, 6, 9, 10) if height % n == 0), 8) if height > 10 else max(height, 1)
+
+
+def share(roots: Sequence[Node], read: Sequence[Node], cores: int) -> Share | None:
+    """How the loop of these nodes is divided, or None where it is left to the first core."""
+    node = roots[0]
+    if cores < 2 or node.op in ("scan", "last", "stack", "scatter_add", "concatenate") or not node.size:
+        return None
+    if seconds(roots, read) < _SHORT:
+        return None
+    found = [option for option in (Share(axis, _unit(node, axis), size) for axis, size in enumerate(node.shape))]
+    enough = [option for option in found if option.count >= 4 * cores or (option.count and option.count % cores == 0)]
+    best = enough[0] if enough else max(found, key=lambda option: option.count, default=None)
+    return best if best is not None and best.count > 1 else None
+
+
+def _unit(node: Node, axis: int) -> int:
+    """Whole vectors of columns, whole tiles of rows; single slices of what lies outside both."""
+    if node.op == "sum" and node.rank:
+        # As what is summed is divided, so that it may be read where it was written.
+        (x,) = node.inputs
+        kept = [place for place in range(x.rank) if place not in node.attributes["axes"]]
+        if kept[axis] < x.rank - 1:
+            return tile_rows(x.shape[kept[axis]]) if kept[axis] == x.rank - 2 else 1
+    if axis == node.rank - 1:
+        return 32
+    return tile_rows(node.shape[axis]) if axis == node.rank - 2 else 1
+
+
+def aligned(root: Node, axis: int, stop: set[Node]) -> dict[Node, int | None]:
+    """For each stored node behind a root: the axis that goes with the root's, or None where other parts are read."""
+    found: dict[Node, int | None] = {}
+    seen: set[tuple[Node, int | None]] = set()
+    waiting: list[tuple[Node, int | None]] = [(root, axis)]
+    while waiting:
+        node, at = waiting.pop()
+        if (node, at) in seen:
+            continue
+        seen.add((node, at))
+        if node in stop and node is not root:
+            found[node] = at if node not in found or found[node] == at else None
+            continue
+        for place, below in enumerate(node.inputs):
+            waiting.append((below, None if at is None else _behind(node, place, at)))
+    return found
+
+
+def _behind(node: Node, place: int, axis: int) -> int | None:
+    """The axis of an operand that runs with an axis of the node: element i of one needs just element i of the other."""
+    below, attributes = node.inputs[place], node.attributes
+    match node.op:
+        case "broadcast":
+            new = attributes["axes"]
+            return None if axis in new else axis - sum(other < axis for other in new)
+        case "transpose":
+            return int(attributes["axes"][axis])
+        case "sum" | "max" | "argmax":
+            return [k for k in range(below.rank) if k not in attributes["axes"]][axis]
+        case "contract":
+            letters = attributes["a_axes" if place == 0 else "b_axes"]
+            letter = attributes["out_axes"][axis]
+            return letters.index(letter) if letter in letters else None
+        case "reshape":
+            before = math.prod(node.shape[:axis])
+            for other, size in enumerate(below.shape):
+                if size == node.shape[axis] and math.prod(below.shape[:other]) == before:
+                    return other
+            return None
+        case "window":
+            return axis if axis < below.rank and axis not in attributes["axes"] else None
+        case "slice" | "pad":
+            return axis if below.shape[axis] == node.shape[axis] and _untouched(node, axis) else None
+        case "reverse":
+            return axis if axis not in attributes["axes"] else None
+        case "gather":
+            first, batch = attributes["axis"], attributes["batch"]
+            taken = node.inputs[1].rank - batch
+            if place == 0:
+                return axis if axis < first else None
+            if axis < batch:
+                return axis
+            return batch + axis - first if first <= axis < first + taken else None
+        case _:
+            return axis if node.op in ELEMENTWISE else None
+
+
+def _untouched(node: Node, axis: int) -> bool:
+    if node.op == "slice":
+        return bool(node.attributes["starts"][axis] == 0 and node.attributes["steps"][axis] == 1)
+    return not any(node.attributes[name][axis] for name in ("low", "high", "interior"))
+
+
+def waits(
+    groups: Sequence[Sequence[Node]],
+    reads: Sequence[Sequence[Node]],
+    shares: Sequence[Share | None],
+    replaces: Mapping[Node, Node],
+) -> list[bool]:
+    """Before which groups the cores wait for each other.
+
+    They do where a group reads what another core may still have to write, or writes in place (``replaces``: root ->
+    the array that it takes over) what another core may still have to read.
+    """
+    found: list[bool] = []
+    begin = 0
+    writer: dict[Node, int] = {}
+    for number, (group, read) in enumerate(zip(groups, reads, strict=True)):
+        wait = any(
+            writer.get(node, -1) >= begin and not _in_step(group, read, shares[number], node, shares[writer[node]])
+            for node in read
+        )
+        for root in group:
+            old = replaces.get(root)
+            if old is not None and not wait:
+                wait = any(
+                    old in reads[earlier]
+                    and not _in_step(groups[earlier], reads[earlier], shares[earlier], old, shares[number])
+                    for earlier in range(begin, number)
+                )
+        # A loop over time waits inside, for all that came before.
+        wait = wait or group[0].op == "scan"
+        found.append(wait)
+        if wait:
+            begin = number
+        for root in group:
+            writer[root] = number
+    return found
+
+
+def _in_step(
+    group: Sequence[Node], read: Sequence[Node], own: Share | None, node: Node, other: Share | None
+) -> bool:
+    """Whether each core's part of a group touches just the part of a node that the same core has."""
+    if own is None or other is None:
+        return own is other
+    if (own.unit, own.size) != (other.unit, other.size):
+        return False
+    return all(aligned(root, own.axis, {*read}).get(node, other.axis) == other.axis for root in group)

@@ -1,0 +1,158 @@
+"""The team: threads that take part in native calls, one for each further core that this process may use."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIELD
+
+#: Variables by which a user, or joblib in its workers, says how many threads there may be.
+_VARIABLES = ("CHAINRULE_THREADS", "OMP_NUM_THREADS")
+
+
+def cores() -> int:
+    """How many cores a program may use: CHAINRULE_THREADS, what joblib leaves a worker, or all that the process has."""
+    for name in _VARIABLES:
+        wanted = os.environ.get(name, "").split(",")[0].strip()
+        if wanted.isdigit() and int(wanted) > 0:
+            return min(int(wanted), SYNC_BYTES - 8 * FINISHED)
+    return _available()
+
+
+@functools.cache
+def _available() -> int:
+    """The cores that this process is allowed: one for each pair of threads that share one, and no more than its quota."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = os.sched_getaffinity(0)
+    siblings = set()
+    for cpu in allowed:
+        with contextlib.suppress(OSError):
+            siblings.add(Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text())
+    count = len(siblings) or len(allowed)
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, int(quota) // int(period)))
+    return count
+
+
+@functools.cache
+def _give_way() -> int:
+    """The address of the system's function by which a thread lets others have its core."""
+    if sys.platform == "win32":
+        return int(ctypes.cast(ctypes.windll.kernel32.SwitchToThread, ctypes.c_void_p).value or 0)
+    return int(ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0)
+
+
+class Sync:
+    """The memory by which the cores of one call know of each other."""
+
+    def __init__(self) -> None:
+        raw = np.zeros(SYNC_BYTES + 128, np.uint8)
+        self._bytes = raw[-raw.ctypes.data % 128 :][:SYNC_BYTES]
+        self._words = self._bytes.view(np.int64)
+        self._words[YIELD] = _give_way()
+        self.address = self._bytes.ctypes.data
+
+    @property
+    def result(self) -> int:
+        """What the call gave, which is the same for every core."""
+        return int(self._words[RESULT])
+
+    def finished(self, core: int) -> bool:
+        """Whether a core has come to the end of the call: it says so itself, as the last thing it does."""
+        return bool(self._bytes[8 * FINISHED + core])
+
+
+Part = Callable[[int], Any]
+
+
+class _Job:
+    def __init__(self, part: Part, sync: Sync, count: int) -> None:
+        self.part, self.sync = part, sync
+        self.begun = [False] * count
+        self.ended = [threading.Event() for _ in range(count)]
+
+
+class Team:
+    """Threads that wait for work; one call at a time has them, and another meanwhile does without."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queues: list[queue.SimpleQueue[_Job]] = []
+
+    @contextlib.contextmanager
+    def lent(self, count: int) -> Iterator[int]:
+        """How many cores a call gets, the caller's own included: those that it wants, or one where they are taken."""
+        if count < 2 or not self._lock.acquire(blocking=False):
+            yield 1
+            return
+        try:
+            while len(self._queues) < count - 1:
+                self._queues.append(queue.SimpleQueue())
+                threading.Thread(
+                    target=_work, args=(self._queues[-1], len(self._queues)), name="chainrule", daemon=True
+                ).start()
+            yield count
+        finally:
+            self._lock.release()
+
+    def run(self, part: Part, sync: Sync, count: int) -> None:
+        """Do ``part(core)`` on so many cores, the caller's being the first; all have ended when this returns.
+
+        Ctrl-C may come between any two lines here. The others cannot end without the first, so it is put off until
+        all have: what each line did can be seen, and is not done twice.
+        """
+        job, interrupted = _Job(part, sync, count), False
+        while not all(ended.is_set() for ended in job.ended[1:]) or not sync.finished(0):
+            try:
+                for core in range(1, count):
+                    if not job.begun[core]:
+                        self._queues[core - 1].put(job)
+                if not sync.finished(0):
+                    part(0)
+                for ended in job.ended[1:]:
+                    ended.wait()
+            except KeyboardInterrupt:
+                interrupted = True
+        if interrupted:
+            raise KeyboardInterrupt
+
+
+def _work(jobs: queue.SimpleQueue[_Job], core: int) -> None:
+    while True:
+        job = jobs.get()
+        if not job.begun[core]:  # handed over twice where Ctrl-C came just then
+            job.begun[core] = True
+            job.part(core)
+            job.ended[core].set()
+        del job
+
+
+_teams = [Team()]
+
+
+def team() -> Team:
+    """The team of this process."""
+    return _teams[0]
+
+
+def _after_fork() -> None:
+    # The threads of the parent are not here.
+    _teams[0] = Team()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
