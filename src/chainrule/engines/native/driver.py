@@ -39,6 +39,8 @@ class Module:
 
     #: How many cores the program is written for.
     cores: int = 1
+    #: Whether one core does the parts of all, one after the other, the last one's first, wherever they need not wait.
+    one_by_one: bool = False
 
     def call(self, w: Writer, roots: Group, read: Sequence[Node], arguments: str, kernel: Kernel) -> None:
         """Write a call of a kernel for these nodes."""
@@ -168,29 +170,40 @@ class Block:
             if node not in places:
                 places[node] = w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {offset}")
         ends: dict[Node, list[str]] = {}
-        for group in self.groups:
-            node = group[0]
-            if self.waits[group]:
-                self.module.wait(w)
-            if node.op == "scan":
-                ends[node] = self._scan(w, node, places)
-            elif node.op == "last":
-                with self.alone(w):
-                    copy(w, places[node], ends[node.inputs[0]][node.attributes["index"]], size_in_bytes(node))
-            elif node.op != "stack":
-                self._call(w, group, places)
+        for phase in self._phases():
+            for core in reversed(range(self.module.cores)) if self.module.one_by_one and self.shared else ["%core"]:
+                for group in phase:
+                    node = group[0]
+                    if self.waits[group] and not self.module.one_by_one:
+                        self.module.wait(w)
+                    if node.op == "scan":
+                        ends[node] = self._scan(w, node, places)
+                    elif node.op == "last":
+                        with self.alone(w, core):
+                            copy(w, places[node], ends[node.inputs[0]][node.attributes["index"]], size_in_bytes(node))
+                    elif node.op != "stack":
+                        self._call(w, group, places, core)
         return places
 
+    def _phases(self) -> list[list[Group]]:
+        """The groups between two waits; a loop over time is by itself."""
+        found: list[list[Group]] = []
+        for group in self.groups:
+            if not found or self.waits[group] or "scan" in (group[0].op, found[-1][-1][0].op):
+                found.append([])
+            found[-1].append(group)
+        return found
+
     @contextlib.contextmanager
-    def alone(self, w: Writer) -> Iterator[None]:
+    def alone(self, w: Writer, core: str | int = "%core") -> Iterator[None]:
         """What is written inside is done by the first core only, where there are others."""
         if not self.shared:
             yield
             return
-        with w.when(w.emit("icmp eq i64 %core, 0")):
+        with w.when(w.emit(f"icmp eq i64 {core}, 0")):
             yield
 
-    def _call(self, w: Writer, group: Group, places: Mapping[Node, str]) -> None:
+    def _call(self, w: Writer, group: Group, places: Mapping[Node, str], core: str | int) -> None:
         read, part = self.read[group], self.shares[group]
         replaced = {self.replaces[root]: root for root in group if root in self.replaces}
         arguments = [f"ptr {places[x]}" for x in read if x not in replaced]
@@ -198,11 +211,12 @@ class Block:
         arguments += [f"ptr {places[x]}" for x in group]
         known = kernel(group, read, list(self.module.resident), self.module.vector_bytes, part, self.replaces)
         if part is None:
-            with self.alone(w):
+            with self.alone(w, core):
                 self.module.call(w, group, read, ", ".join(arguments), known)
             return
-        begin = w.mul(w.emit(f"udiv i64 {w.mul('%core', part.count)}, %cores"), part.unit)
-        after = w.emit(f"udiv i64 {w.mul(w.add('%core', 1), part.count)}, %cores")
+        cores = self.module.cores if self.module.one_by_one else "%cores"
+        begin = w.mul(w.emit(f"udiv i64 {w.mul(core, part.count)}, {cores}"), part.unit)
+        after = w.emit(f"udiv i64 {w.mul(w.add(core, 1), part.count)}, {cores}")
         end = w.emit(f"call i64 @llvm.smin.i64(i64 {w.mul(after, part.unit)}, i64 {part.size})")
         self.module.call(w, group, read, ", ".join([*arguments, f"i64 {begin}", f"i64 {end}"]), known)
 
@@ -216,7 +230,7 @@ class Block:
         body = self.bodies[scan]
         ends: list[str] = []
         with contextlib.ExitStack() as whole:
-            if self.shared and not body.block.shared:
+            if self.shared and not body.block.shared and not self.module.one_by_one:
                 # The first core does all of it; the others need no more of it than where it ends.
                 turns = w.emit(f"select i1 {w.emit('icmp eq i64 %core, 0')}, i64 {length}, i64 0")
             else:
@@ -248,7 +262,7 @@ class Block:
                         copy(w, _slice(w, places[stack], time, size_in_bytes(inside)), inner[inside], size_in_bytes(inside))
                 for number, node in body.copied.items():
                     copy(w, body.buffer(w, places[scan], number, side), inner[node], size_in_bytes(node))
-            if body.block.shared:
+            if body.block.shared and not self.module.one_by_one:
                 self.module.wait(w)
             ends[:] = [
                 body.buffer(w, places[scan], number, side) if number in body.copied else inner[node]

@@ -16,6 +16,7 @@ from chainrule.engines.native.layouts import lay_out
 from chainrule.engines.native.machine import Code, Target, compile_object, target
 from chainrule.engines.native.module import write_module
 from chainrule.engines.native.program import NativeProgram
+from chainrule.engines.native.steps import in_steps
 from chainrule.engines.protocol import Engine, Program
 from chainrule.errors import EngineError
 from chainrule.graph import Graph, rewrite, topological
@@ -42,7 +43,8 @@ class NativeEngine:
     compared with the reference engine's, and the first that differs is named. ``cpu`` names another processor than this
     one, to see its code or to run it where both know its instructions; so does the variable ``CHAINRULE_CPU``. ``cores``
     is how many cores share the work: by default all that the process may use, or as many as the variable
-    ``CHAINRULE_THREADS`` says; the results are the same bits with any number. A graph with an op that is not known here is refused, or handed to the engine ``otherwise``.
+    ``CHAINRULE_THREADS`` says; the results are the same bits with any number. With ``one_by_one``, one core does the parts
+    of all of them, the last one's first wherever they need not wait for each other. A graph with an op that is not known here is refused, or handed to the engine ``otherwise``.
     """
 
     name = "native"
@@ -54,10 +56,11 @@ class NativeEngine:
         verify: bool = False,
         cpu: str = "",
         cores: int = 0,
+        one_by_one: bool = False,
         otherwise: Engine | None = None,
     ) -> None:
         self.profile, self.verify, self.cpu, self.otherwise = profile, verify, cpu, otherwise
-        self.cores = cores or team.cores()
+        self.cores, self.one_by_one = cores or team.cores(), one_by_one
         self.compilations: list[Compilation] = []
         self._signatures: list[dict[str, str]] = []
 
@@ -77,8 +80,8 @@ class NativeEngine:
                 f"this processor cannot run code for {chosen.cpu}: its vectors are wider, or of another kind"
             )
         start = time.perf_counter()
-        lowered = lay_out(rewrite(graph))
-        written = write_module(lowered, target=chosen, profile=self.profile, cores=self.cores)
+        lowered = lay_out(in_steps(rewrite(graph)))
+        written = write_module(lowered, target=chosen, profile=self.profile, cores=self.cores, one_by_one=self.one_by_one)
         if self.verify:
             graph = with_stored(lowered, written.block.stored)
             written = write_module(graph, target=chosen, cores=self.cores)

@@ -17,7 +17,7 @@ LOOPS = frozenset("sum max argmax contract fold scatter_add concatenate scan las
 MOVES = frozenset("reshape transpose reverse broadcast slice window".split())
 #: Ops that read an element more than once, so that what they read should not be computed anew each time.
 _REPEATING = frozenset("broadcast window gather contract fold".split())
-_DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid power rem random_bits gather pad div".split())
+_DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits gather pad div".split())
 
 Group = tuple[Node, ...]
 
@@ -33,13 +33,18 @@ def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
             users.setdefault(below, []).append(node)
     cost: dict[Node, int] = {}
     for node in order:
-        own = 0 if node.op in MOVES or not node.inputs else 8 if node.op in _DEAR else 1
+        own = 0 if node.op in MOVES or not node.inputs else 8 if _is_dear(node) else 1
         total = own + sum(cost[below] for below in node.inputs)
         always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
         if always or (node not in stored and _worth_storing(node, users.get(node, []), total)):
             stored.add(node)
         cost[node] = 0 if node in stored else total
     return stored
+
+
+def _is_dear(node: Node) -> bool:
+    # A small whole power is a few products.
+    return node.op in _DEAR or (node.op == "power" and node.attributes["exponent"] not in (1, 2, 3, 4))
 
 
 def _worth_storing(node: Node, users: Sequence[Node], cost: int) -> bool:

@@ -58,6 +58,8 @@ def loops(program: NativeProgram) -> str:
 def _loops(block: Block, graph: Graph, names: dict[Node, str], lines: list[str], indent: str) -> None:
     outputs = {node: f"{name}'" if name in graph.inputs else name for name, node in graph.outputs.items()}
     for group in block.groups:
+        if block.waits[group]:
+            lines.append(f"{indent}-- the cores wait for each other --")
         for node in group:
             names.setdefault(node, outputs.get(node, f"t{len(names)}"))
         first = group[0]
@@ -69,7 +71,10 @@ def _loops(block: Block, graph: Graph, names: dict[Node, str], lines: list[str],
             lines.append(f"{indent}{names[first]} = {first.op} of the scan")
             continue
         origin = graph.origins.get(first)
-        lines.append(f"{indent}for {_axes(first)}:" + (f"    # {origin}" if origin is not None and origin.path else ""))
+        notes = [str(origin)] if origin is not None and origin.path else []
+        part = block.shares[group]
+        notes += [f"shared along axis {part.axis}, {part.count} × {part.unit}"] if part else []
+        lines.append(f"{indent}for {_axes(first)}:" + (f"    # {'; '.join(notes)}" if notes else ""))
         for node in group:
             known = {below: name for below, name in names.items() if below is not node}
             lines.append(f"{indent}    {names[node]} = {expression(node, known)}")

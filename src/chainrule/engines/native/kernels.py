@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from chainrule.engines.native import contraction
 from chainrule.engines.native.expressions import Emitter, Index, convert
+from chainrule.engines.native.flattening import flat
 from chainrule.engines.native.sharing import Share
-from chainrule.engines.native.text import Value, Writer
-from chainrule.engines.native.types import MEMORY, REGISTER, SIGNED, literal
+from chainrule.engines.native.text import Value, Writer, loop_hint
+from chainrule.engines.native.types import BYTES, MEMORY, REGISTER, SIGNED, literal
 from chainrule.graph import FLOATS, Node
 
 Inside = Callable[[Index], None]
@@ -40,57 +41,85 @@ def kernel(
     parameter for both.
     """
     writer = Writer()
-    outs = {root: f"%out{number or ''}" for number, root in enumerate(roots)}
-    own = {old: outs[root] for root, old in (replaces or {}).items() if root in outs}
+    outs = [f"%out{number or ''}" for number in range(len(roots))]
+    own = {replaces[root]: out for root, out in zip(roots, outs, strict=True) if root in replaces} if replaces else {}
+    straight = None if roots[0].op in LOOPS else flat(roots, read, part)
+    if straight is not None:
+        known = dict(zip(read, straight[1], strict=True))
+        own = {known.get(old, old): out for old, out in own.items()}
+        resident = [known.get(node, node) for node in resident]
+        roots, read, _ = straight
     pointers = {node: own.get(node, f"%in{number}") for number, node in enumerate(read)}
     lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
     emitter = Emitter(writer, pointers, lengths, vector_bytes)
     if roots[0].op in LOOPS:
         LOOPS[roots[0].op](emitter, roots[0], part)
     else:
-        _map(emitter, roots, part)
+        if straight is not None and part is not None:
+            inner = straight[2]
+            begin, end = (writer.mul(bound, inner) for bound in ("%lo", "%hi"))
+            part = Share(0, part.unit * inner, roots[0].size)
+        else:
+            begin, end = "%lo", "%hi"
+        _map(emitter, roots, part, begin, end)
     writer.write("ret void")
     parameters = [f"ptr noalias readonly {name}" for node, name in pointers.items() if node not in own]
     parameters += [f"i64 {name}" for name in lengths.values()]
-    parameters += [f"ptr noalias {name}" for name in outs.values()]
+    parameters += [f"ptr noalias {name}" for name in outs]
     parameters += ["i64 %lo, i64 %hi"] if part else []
-    return Kernel(", ".join(parameters), "\n".join(writer.lines), frozenset(emitter.functions))
+    return Kernel(", ".join(parameters), writer.text, frozenset(emitter.functions))
 
 
-def nest(e: Emitter, shape: Sequence[int], inside: Inside, part: Share | None = None, index: Index = ()) -> None:
+def nest(
+    e: Emitter,
+    shape: Sequence[int],
+    inside: Inside,
+    part: Share | None = None,
+    index: Index = (),
+    bounds: tuple[Value, Value] = ("%lo", "%hi"),
+) -> None:
     """A loop for each axis; along the axis that is shared, just the part of this core."""
     axis = len(index)
     if axis == len(shape):
         inside(index)
         return
     shared = part is not None and part.axis == axis
-    with e.writer.loop("%hi" if shared else shape[axis], start="%lo" if shared else 0) as (at, _):
+    begin, end = bounds if shared else (0, shape[axis])
+    with e.writer.loop(end, start=begin) as (at, _):
         e.enter()
-        nest(e, shape, inside, part, (*index, at))
+        nest(e, shape, inside, part, (*index, at), bounds)
         e.leave()
 
 
-def _map(e: Emitter, roots: Sequence[Node], part: Share | None) -> None:
+def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, end: Value) -> None:
     def inside(index: Index) -> None:
         # All values first: a later root finds an earlier one, at the same index, already in its register.
         values = [e.value(root, index) for root in roots]
         for number, (root, value) in enumerate(zip(roots, values, strict=True)):
             e.store(f"%out{number or ''}", root, index, value)
 
-    nest(e, roots[0].shape, inside, part)
+    nest(e, roots[0].shape, inside, part, (), (begin, end))
 
 
 def reduction(
-    e: Emitter, sizes: Sequence[int], carried: list[tuple[str, str]], turn: Callable[[Index, list[str]], list[str]]
+    e: Emitter,
+    sizes: Sequence[int],
+    carried: list[tuple[str, str]],
+    turn: Callable[[Index, list[str]], list[str]],
+    hint: str = "",
 ) -> list[str]:
-    """Loops over ``sizes`` that carry values: ``turn(index, values) -> values``; gives the last ones."""
+    """Loops over ``sizes`` that carry values: ``turn(index, values) -> values``; gives the last ones.
+
+    ``hint`` is for the innermost.
+    """
 
     def level(index: Index, values: list[str]) -> list[str]:
         if len(index) == len(sizes):
             return turn(index, values)
         results: list[str] = []
         kinds = [kind for kind, _ in carried]
-        with e.writer.loop(sizes[len(index)], list(zip(kinds, values, strict=True)), results) as (at, inner):
+        own = hint if len(index) == len(sizes) - 1 else ""
+        with e.writer.loop(sizes[len(index)], list(zip(kinds, values, strict=True)), results, hint=own) as (at, inner):
             e.enter()
             results[:] = level((*index, at), list(inner))
             e.leave()
@@ -109,21 +138,39 @@ def _interleave(rank: int, axes: Sequence[int], kept: Index, reduced: Index) -> 
 
 def _sum(e: Emitter, root: Node, part: Share | None) -> None:
     (x,), axes = root.inputs, root.attributes["axes"]
-    kind = REGISTER[root.dtype]
-    add = f"fadd reassoc {kind}" if root.dtype in FLOATS else f"add {kind}"
 
     def inside(kept: Index) -> None:
-        def turn(reduced: Index, values: list[str]) -> list[str]:
-            term = e.value(x, _interleave(x.rank, axes, kept, reduced))
-            return [e.writer.emit(f"{add} {values[0]}, {term}")]
+        def term(reduced: Index) -> str:
+            return e.value(x, _interleave(x.rank, axes, kept, reduced))
 
-        (total,) = reduction(e, [x.shape[axis] for axis in axes], [(kind, literal(0, root.dtype))], turn)
-        e.store("%out", root, kept, total)
+        e.store("%out", root, kept, _total(e, [x.shape[axis] for axis in axes], root.dtype, term))
 
     if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
         _accumulate(e, root, [x.shape[axis] for axis in axes], lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
     else:
         nest(e, root.shape, inside, part)
+
+
+def _total(e: Emitter, sizes: Sequence[int], dtype: str, term: Callable[[Index], str]) -> str:
+    """The sum of terms over some axes.
+
+    Floats are summed in vectors, along the last axis: how many is said here, so that the order of the sum, and with it
+    the last bits, do not depend on what LLVM makes of the loops around it.
+    """
+    kind = REGISTER[dtype]
+    lanes = e.vector_bytes // BYTES[dtype]
+    inner = sizes[-1] if sizes else 1
+    if dtype not in FLOATS:
+        add, hint = f"add {kind}", ""
+    elif inner < lanes:
+        add, hint = f"fadd contract {kind}", ""
+    else:
+        add, hint = f"fadd reassoc contract {kind}", loop_hint(lanes, 4 if inner >= 4 * lanes else 1)
+
+    def turn(reduced: Index, values: list[str]) -> list[str]:
+        return [e.writer.emit(f"{add} {values[0]}, {term(reduced)}")]
+
+    return reduction(e, sizes, [(kind, literal(0, dtype))], turn, hint)[0]
 
 
 def _accumulate(
@@ -206,11 +253,7 @@ def _contract(e: Emitter, root: Node, part: Share | None) -> None:
         return
 
     def inside(kept: Index) -> None:
-        def turn(reduced: Index, values: list[str]) -> list[str]:
-            return [e.writer.emit(f"fadd reassoc contract {kind} {values[0]}, {product(kept, reduced)}")]
-
-        (total,) = reduction(e, sizes, [(kind, literal(0, root.dtype))], turn)
-        e.store("%out", root, kept, total)
+        e.store("%out", root, kept, _total(e, sizes, root.dtype, lambda reduced: product(kept, reduced)))
 
     nest(e, root.shape, inside, part)
 

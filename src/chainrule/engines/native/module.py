@@ -9,7 +9,7 @@ from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
 from chainrule.engines.native.machine import ATTRIBUTES, Target, host
 from chainrule.engines.native.mathematics import definitions
 from chainrule.engines.native.repeating import repeating
-from chainrule.engines.native.text import Writer
+from chainrule.engines.native.text import Writer, loop_hints
 from chainrule.graph import Graph, Node, topological
 
 _HEAD = """
@@ -39,7 +39,9 @@ class Written:
     resident: Sequence[Node]
 
 
-def write_module(graph: Graph, *, target: Target | None = None, profile: bool = False, cores: int = 1) -> Written:
+def write_module(
+    graph: Graph, *, target: Target | None = None, profile: bool = False, cores: int = 1, one_by_one: bool = False
+) -> Written:
     """Group, plan and write a graph, for this processor or another, and for so many of its cores.
 
     With ``profile``, the driver adds up the cycles of each call.
@@ -56,6 +58,7 @@ def write_module(graph: Graph, *, target: Target | None = None, profile: bool = 
         target.vector_bytes,
         profile=profile,
         cores=cores,
+        one_by_one=one_by_one,
     )
     given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
     block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=_feeds(graph))
@@ -64,7 +67,7 @@ def write_module(graph: Graph, *, target: Target | None = None, profile: bool = 
     parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
     for (parameters, body), name in module.kernels.items():
         parts.append(f"define internal void @{name}({parameters}) noinline #0 {{\nentry:\n{body}\n}}")
-    parts += [driver, repeating(target.triple), f"attributes #0 = {{ {ATTRIBUTES} }}"]
+    parts += [driver, repeating(target.triple), f"attributes #0 = {{ {ATTRIBUTES} }}", loop_hints()]
     return Written(graph, "\n\n".join(parts), target, block, inputs, constants, resident)
 
 
@@ -83,14 +86,14 @@ def _driver(block: Block, given: Mapping[Node, str], outputs: Sequence[Node]) ->
     places = block.write(w, "%arena", given, {node: found[0] for node, found in targets.items()})
     copies = [(node, target) for node, found in targets.items() for target in found if target != places[node]]
     copies = [(node, target) for node, target in copies if node not in block.replaces]
-    if copies and block.shared:
+    if copies and block.shared and not block.module.one_by_one:
         block.module.wait(w)
     if copies:
         with block.alone(w):
             for node, target in copies:
                 copy(w, target, places[node], size_in_bytes(node))
     w.write("ret void")
-    return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + "\n".join(w.lines) + "\n}"
+    return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + w.text + "\n}"
 
 
 def _feeds(graph: Graph) -> dict[Node, Node]:

@@ -36,8 +36,9 @@ class NativeProgram:
         self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
         self._arena = _aligned(written.block.size)
         #: The cores that it is written for, each with its cycles, the waiting first and then call by call.
-        self.cores = written.block.module.cores if written.block.shared else 1
-        self.cycles = np.zeros((self.cores, len(written.block.module.calls) + 1), np.int64)
+        module = written.block.module
+        self.cores = module.cores if written.block.shared and not module.one_by_one else 1
+        self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
 

@@ -84,6 +84,8 @@ def _unit(node: Node, axis: int) -> int:
     if node.op == "sum" and node.rank:
         # As what is summed is divided, so that it may be read where it was written.
         (x,) = node.inputs
+        if x.op == "reshape":
+            return 1  # blocks, which are units already
         kept = [place for place in range(x.rank) if place not in node.attributes["axes"]]
         if kept[axis] < x.rank - 1:
             return tile_rows(x.shape[kept[axis]]) if kept[axis] == x.rank - 2 else 1
@@ -92,11 +94,19 @@ def _unit(node: Node, axis: int) -> int:
     return tile_rows(node.shape[axis]) if axis == node.rank - 2 else 1
 
 
-def aligned(root: Node, axis: int, stop: set[Node]) -> dict[Node, int | None]:
-    """For each stored node behind a root: the axis that goes with the root's, or None where other parts are read."""
-    found: dict[Node, int | None] = {}
-    seen: set[tuple[Node, int | None]] = set()
-    waiting: list[tuple[Node, int | None]] = [(root, axis)]
+@dataclass(frozen=True)
+class Run:
+    """How an operand is read along with an axis: element i needs the ``factor`` elements from i·factor on, and no other."""
+
+    axis: int
+    factor: int = 1
+
+
+def aligned(root: Node, axis: int, stop: set[Node]) -> dict[Node, Run | None]:
+    """For each stored node behind a root: how it is read along an axis of the root; None where other parts are read."""
+    found: dict[Node, Run | None] = {}
+    seen: set[tuple[Node, Run | None]] = set()
+    waiting: list[tuple[Node, Run | None]] = [(root, Run(axis))]
     while waiting:
         node, at = waiting.pop()
         if (node, at) in seen:
@@ -106,11 +116,31 @@ def aligned(root: Node, axis: int, stop: set[Node]) -> dict[Node, int | None]:
             found[node] = at if node not in found or found[node] == at else None
             continue
         for place, below in enumerate(node.inputs):
-            waiting.append((below, None if at is None else _behind(node, place, at)))
+            next_run = None if at is None else _behind(node, place, at.axis)
+            if at is not None and next_run is not None:
+                next_run = Run(next_run.axis, next_run.factor * at.factor)
+            waiting.append((below, next_run))
     return found
 
 
-def _behind(node: Node, place: int, axis: int) -> int | None:
+def _behind(node: Node, place: int, axis: int) -> Run | None:
+    """How an operand is read along with an axis of the node."""
+    if node.op == "reshape":
+        return _reshaped(node, axis)
+    same = _same_axis(node, place, axis)
+    return None if same is None else Run(same)
+
+
+def _reshaped(node: Node, axis: int) -> Run | None:
+    (below,) = node.inputs
+    before, own = math.prod(node.shape[:axis]), node.shape[axis]
+    for other, size in enumerate(below.shape):
+        if math.prod(below.shape[:other]) == before and own and size % own == 0:
+            return Run(other, size // own)
+    return None
+
+
+def _same_axis(node: Node, place: int, axis: int) -> int | None:
     """The axis of an operand that runs with an axis of the node: element i of one needs just element i of the other."""
     below, attributes = node.inputs[place], node.attributes
     match node.op:
@@ -125,12 +155,6 @@ def _behind(node: Node, place: int, axis: int) -> int | None:
             letters = attributes["a_axes" if place == 0 else "b_axes"]
             letter = attributes["out_axes"][axis]
             return letters.index(letter) if letter in letters else None
-        case "reshape":
-            before = math.prod(node.shape[:axis])
-            for other, size in enumerate(below.shape):
-                if size == node.shape[axis] and math.prod(below.shape[:other]) == before:
-                    return other
-            return None
         case "window":
             return axis if axis < below.rank and axis not in attributes["axes"] else None
         case "slice" | "pad":
@@ -198,6 +222,13 @@ def _in_step(
     """Whether each core's part of a group touches just the part of a node that the same core has."""
     if own is None or other is None:
         return own is other
-    if (own.unit, own.size) != (other.unit, other.size):
-        return False
-    return all(aligned(root, own.axis, {*read}).get(node, other.axis) == other.axis for root in group)
+    for root in group:
+        found = aligned(root, own.axis, {*read})
+        if node not in found:
+            continue
+        run = found[node]
+        if run is None or run.axis != other.axis:
+            return False
+        if (own.unit * run.factor, own.size * run.factor) != (other.unit, other.size):
+            return False
+    return True

@@ -8,6 +8,27 @@ from collections.abc import Iterator
 Value = str | int
 
 
+#: The ways in which a loop may be asked to become vectors: (lanes, vectors side by side).
+_HINTS = [(lanes, vectors) for lanes in (2, 4, 8, 16) for vectors in (1, 4)]
+
+
+def loop_hint(lanes: int, vectors: int) -> str:
+    """What is put behind the last branch of a loop that is to be made of so many vectors, and of nothing else."""
+    return f", !llvm.loop !{10 * _HINTS.index((lanes, vectors))}"
+
+
+def loop_hints() -> str:
+    """What the hints stand for, once a module."""
+    lines = []
+    for number, (lanes, vectors) in enumerate(_HINTS):
+        first = 10 * number
+        names = ("vectorize.enable", "i1 true"), ("vectorize.width", f"i32 {lanes}"), ("interleave.count", f"i32 {vectors}")
+        parts = [f'!{{!"llvm.loop.{name}", {value}}}' for name, value in names] + ['!{!"llvm.loop.unroll.disable"}']
+        lines.append(f"!{first} = distinct !{{!{first}, {', '.join(f'!{first + 1 + n}' for n in range(len(parts)))}}}")
+        lines += [f"!{first + 1 + n} = {part}" for n, part in enumerate(parts)]
+    return "\n".join(lines)
+
+
 class Writer:
     """The body of one LLVM function. ``emit`` writes an instruction and gives the register it defines."""
 
@@ -33,6 +54,11 @@ class Writer:
     def write(self, instruction: str) -> None:
         """An instruction that defines nothing."""
         self.lines.append(f"  {instruction}")
+
+    @property
+    def text(self) -> str:
+        """All that was written."""
+        return "\n".join(self.lines)
 
     def fresh(self) -> str:
         """A register that nobody has."""
@@ -101,6 +127,7 @@ class Writer:
         results: list[str] | None = None,
         *,
         start: Value = 0,
+        hint: str = "",
     ) -> Iterator[tuple[Value, list[str]]]:
         """A loop from ``start`` to ``count``: gives the index, and the carried values; set ``results`` inside for the
         next turn.
@@ -139,6 +166,6 @@ class Writer:
         for phi, (kind, first), result in zip(phis, carried, results, strict=True):
             heads.append(f"  {phi} = phi {kind} [ {first}, %{before} ], [ {result}, %{self.block} ]")
         self.lines[place] = "\n".join(heads)
-        self.write(f"br label %{name}.head")
+        self.write(f"br label %{name}.head{hint}")
         self.label(f"{name}.done")
         results[:] = phis

@@ -25,6 +25,7 @@ REWRITES: dict[str, tuple[Rewrite, ...]] = {
     "power": (
         same(lambda node: node.attributes["exponent"] == 1),
         lambda node, make: full(node.shape, 1, node.dtype) if node.attributes["exponent"] == 0 else None,
+        arithmetic.of_power,
     ),
     **dict.fromkeys(("or", "xor"), (arithmetic.neutral(0, both=True), arithmetic.of_logic)),
     "and": (arithmetic.of_logic,),

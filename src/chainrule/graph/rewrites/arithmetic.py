@@ -40,6 +40,14 @@ def of_mul(node: Node, make: Make) -> Node | None:
     return make("neg", a) if is_number(b, -1) else make("neg", b) if is_number(a, -1) else None
 
 
+def of_power(node: Node, make: Make) -> Node | None:
+    """(a·b)² is a²·b² where both are repeated, along different axes: the squares are fewer there."""
+    (x,) = node.inputs
+    if x.op != "mul" or node.attributes["exponent"] != 2 or any(below.op != "broadcast" for below in x.inputs):
+        return None
+    return make("mul", *(make("power", below, exponent=2.0) for below in x.inputs))
+
+
 def of_logic(node: Node, make: Make) -> Node | None:
     """p ∧ true and p ∨ false are p; p ∧ false and p ∨ true are decided."""
     for one, other in (node.inputs, node.inputs[::-1]):

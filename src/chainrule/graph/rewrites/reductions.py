@@ -122,6 +122,11 @@ def of_contract(node: Node, make: Make) -> Node | None:
             return make("contract", *operands, **canonical(letters[0], letters[1], out))
         if x.op == "broadcast":
             return _contract_of_broadcast(node, number, make)
+    for k in letters[0]:
+        if k in letters[1] and k not in out and node.inputs[0].shape[letters[0].index(k)] == 1:
+            return _contract_of_one(node, k, make)
+    if all(k in out for k in (*letters[0], *letters[1])) and set(letters[0]) != set(letters[1]):
+        return _outer(node, make)
     everywhere = set(letters[0]) & set(letters[1]) & set(out)
     if everywhere == {*letters[0], *letters[1]}:
         # Nothing is summed: this is a product, element by element.
@@ -132,6 +137,29 @@ def of_contract(node: Node, make: Make) -> Node | None:
             whole = _ordered(make, other, letters[1 - number], out)
             return make("mul", whole, repeated(make, scalar, range(node.rank), node.shape))
     return None
+
+
+def _contract_of_one(node: Node, letter: int, make: Make) -> Node:
+    """A sum over one element, without it."""
+    operands, letters = [], []
+    for x, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True):
+        axes = list(node.attributes[name])
+        gone = axes.index(letter)
+        operands.append(make("reshape", x, shape=x.shape[:gone] + x.shape[gone + 1 :]))
+        letters.append([k for k in axes if k != letter])
+    return make("contract", *operands, **canonical(letters[0], letters[1], node.attributes["out_axes"]))
+
+
+def _outer(node: Node, make: Make) -> Node:
+    """Where nothing is summed: each operand repeated along the letters of the other, and multiplied."""
+    out = list(node.attributes["out_axes"])
+    factors = []
+    for x, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True):
+        axes = list(node.attributes[name])
+        own = [k for k in out if k in axes]
+        new = [place for place, k in enumerate(out) if k not in axes]
+        factors.append(repeated(make, _ordered(make, x, axes, own), new, [node.shape[place] for place in new]))
+    return make("mul", *factors)
 
 
 def _ordered(make: Make, x: Node, letters: list[int], out: list[int]) -> Node:

@@ -1,0 +1,44 @@
+"""Sums in two steps: a large array that becomes one number is first summed block by block, by as many cores as there are."""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.engines.native.sharing import tile_rows
+from chainrule.graph import Graph, Node, make, remake, reshape
+
+#: Fewer terms than this are summed at once.
+_MANY = 4096
+#: The blocks that an array with one long axis is cut into.
+_BLOCKS = 64
+
+
+def in_steps(graph: Graph) -> Graph:
+    """The graph with each large sum to one number as sums of blocks, and their sum: the same on any number of cores.
+
+    A block is what a core takes at a time where the array is made, so that it is summed where it was written.
+    """
+
+    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = remake(node, inputs)
+        return _blocks_first(made) if made.op == "sum" and made.size == 1 else made
+
+    return graph.map(change)
+
+
+def _blocks_first(node: Node) -> Node:
+    (x,) = node.inputs
+    if x.size < _MANY or len(node.attributes["axes"]) < x.rank:
+        return node
+    shape = [size for size in x.shape if size > 1]
+    if len(shape) == 1:
+        blocks = _BLOCKS
+    elif len(shape) == 2:
+        blocks = shape[0] // tile_rows(shape[0])
+        blocks = blocks if shape[0] % tile_rows(shape[0]) == 0 and blocks > 1 else shape[0]
+    else:
+        blocks = shape[0]
+    if x.size % blocks:
+        return node
+    rows = make("sum", (reshape(x, (blocks, math.prod(shape) // blocks)),), axes=(1,))
+    return make("sum", (rows,), axes=(0,))

@@ -1,0 +1,153 @@
+"""Work shared between cores: the same bits with any number of them, and every wait that is needed, there."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import chainrule as cr
+from benchmarks import networks
+from chainrule import graph as g
+from chainrule.engines.native import NativeEngine, driver, program, sharing, team
+from chainrule.graph import Graph, Node
+from tests.engines.native import fuzzing
+from tests.properties.random_graphs import arrays as random_arrays
+
+Array = NDArray[Any]
+
+
+@pytest.fixture(autouse=True)
+def divide_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every loop is worth sharing, in the smallest pieces that there are."""
+    whole = sharing._unit
+
+    def unit(node: Node, axis: int) -> int:
+        return whole(node, axis) if node.op == "contract" and axis == node.rank - 1 else 1
+
+    monkeypatch.setattr(sharing, "_SHORT", 0.0)
+    monkeypatch.setattr(sharing, "_unit", unit)
+    monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
+
+
+def _graphs(count: int, seed: int) -> Graph:
+    chance = random.Random(seed)
+    recipes = [fuzzing.draw(chance) for _ in range(count)]
+    return Graph({f"{n}/{k}": node for n, recipe in enumerate(recipes) for k, node in fuzzing.outputs(recipe).items()})
+
+
+def _run(graph: Graph, **settings: Any) -> dict[str, Array]:
+    given = {name: array for name, array in random_arrays().items() if name in graph.inputs}
+    return NativeEngine(**settings).compile(graph).run(given)
+
+
+def _same(found: dict[str, Array], expected: dict[str, Array]) -> list[str]:
+    return [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
+
+
+def _step(name: str) -> tuple[Graph, dict[str, Array]]:
+    return {
+        "residual": lambda: networks.residual(batch=4, blocks=1, widths=(4, 8), size=8),
+        "transformer": lambda: networks.transformer(batch=2, length=8, layers=1, width=16, heads=2, symbols=11),
+    }[name]()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("cores", [2, 3, 7])
+def test_random_graphs_are_the_same_bits_whichever_core_comes_first(cores: int, seed: int) -> None:
+    graph = _graphs(12, seed)
+    expected = _run(graph, cores=1)
+    compiled = NativeEngine(cores=cores, one_by_one=True).compile(graph)
+    assert compiled.written.block.shared  # type: ignore[attr-defined]
+    assert _same(_run(graph, cores=cores, one_by_one=True), expected) == []
+    assert _same(_run(graph, cores=cores), expected) == []
+
+
+@pytest.mark.parametrize("fault", ["no waits", "all in step", "in place too early"])
+def test_a_wait_that_lacks_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, arrays = _overwriting() if fault == "in place too early" else _learning()
+    expected = _repeat(graph, arrays, cores=1)
+    assert _same(_repeat(graph, arrays, cores=3, one_by_one=True), expected) == []
+    if fault == "no waits":
+        monkeypatch.setattr(driver, "waits", lambda groups, *_: [False] * len(groups))
+    elif fault == "all in step":
+        monkeypatch.setattr(sharing, "_in_step", lambda *_: True)
+    else:
+        found = sharing.waits
+        monkeypatch.setattr(driver, "waits", lambda groups, reads, shares, _: found(groups, reads, shares, {}))
+    assert _same(_repeat(graph, arrays, cores=3, one_by_one=True), expected) != []
+
+
+def _overwriting() -> tuple[Graph, dict[str, Array]]:
+    """A weight that is read across, and then written in place from something else."""
+    w, x = g.input("w", (12, 12), "float64"), g.input("x", (12, 12), "float64")
+    random_numbers = np.random.default_rng(0)
+    arrays = {name: random_numbers.standard_normal((12, 12)) for name in ("w", "x")}
+    return Graph({"product": g.contract(x, w, "ik,kj->ij"), "w": w - x}), arrays
+
+
+def _learning() -> tuple[Graph, dict[str, Array]]:
+    """A weight that is read across before it is written in place, and a sum over what all cores wrote."""
+    w, x = g.input("w", (12, 12), "float64"), g.input("x", (12, 12), "float64")
+    h = g.contract(x, w, "ik,kj->ij")
+    slope = g.contract(x, h - x, "ki,kj->ij")
+    turned = g.transpose(w, (1, 0))
+    random_numbers = np.random.default_rng(0)
+    arrays = {name: random_numbers.standard_normal((12, 12)) for name in ("w", "x")}
+    return Graph({"loss": g.sum(h * turned), "w": w - g.full((12, 12), 0.01, "float64") * slope}), arrays
+
+
+def _repeat(graph: Graph, arrays: dict[str, Array], **settings: Any) -> dict[str, Array]:
+    compiled = NativeEngine(**settings).compile(graph)
+    state, logs = compiled.repeat({"w": arrays["w"]}, {}, {"x": np.stack([arrays["x"]] * 4)})
+    return {**state, **logs}
+
+
+def test_what_is_read_later_is_not_written_in_place() -> None:
+    w = g.input("w", (4, 4))
+    after = w + g.full((4, 4), 1.0, "float32")
+    graph = Graph({"w": after, "sum": g.sum(after * g.transpose(w, (1, 0)))})
+    start = np.arange(16, dtype=np.float32).reshape(4, 4)
+    compiled = NativeEngine().compile(graph)
+    assert compiled.run({"w": start})["sum"] == np.float32(((start + 1) * start.T).sum())
+    assert start[0, 0] == 0
+
+
+@pytest.mark.parametrize("name", ["residual", "transformer"])
+def test_larger_steps_are_the_same_bits_on_any_number_of_cores(name: str) -> None:
+    graph, arrays = _step(name)
+    expected = NativeEngine(cores=1).compile(graph).run(arrays)
+    for settings in ({"cores": 2, "one_by_one": True}, {"cores": 3, "one_by_one": True}, {"cores": 2}):
+        assert _same(NativeEngine(**settings).compile(graph).run(arrays), expected) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("cores", [2, 3])
+def test_a_training_is_the_same_bits_on_any_number_of_cores(cores: int) -> None:
+    def trained(count: int) -> dict[str, Array]:
+        train, _ = cr.data.load("digits")
+        run = cr.fit(
+            cr.Chain(cr.Dense(32, cr.relu), cr.Dense(10)),
+            train,
+            epochs=2,
+            batch_size=48,
+            seed=3,
+            engine=NativeEngine(cores=count),
+            optimizer=cr.optimizers.Adam(1e-2),
+        )
+        return run.parameters
+
+    assert _same(trained(cores), trained(1)) == []
+
+
+def test_how_many_cores_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAINRULE_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert team.cores() == 3
+    monkeypatch.setenv("CHAINRULE_THREADS", "1")
+    assert team.cores() == 1
+    monkeypatch.setenv("CHAINRULE_THREADS", "many")
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert team.cores() >= 1
