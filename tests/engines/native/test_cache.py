@@ -46,7 +46,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 # ---- several writers ---------------------------------------------------------------------------------------------
 
-_BOUND = 30_000
+_BOUND = 15_000
 
 #: Compiles graphs that all writers have and graphs that only it has, again and again: from the disk, or anew.
 _WRITER = f"""
