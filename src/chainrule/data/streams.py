@@ -66,6 +66,7 @@ class Stream:
         chunk, for what the source raises, for what cannot be used, and for an epoch that ends early.
         """
         wanted = len(self)
+        self._known()
         seen = from_there = start if isinstance(self.source, Whole) else 0
         with closing(self._uncut(epoch, from_there, order)) as chunks:
             for arrays in chunks:
@@ -129,10 +130,9 @@ class Stream:
     def _known(self) -> Arrays:
         if self._first is None:
             with closing(self._uncut(0)) as chunks:
-                first = next(chunks, None)
-            if first is None:
-                raise StreamError(f"{self._told}: epoch 0 has no samples; {_ONCE}")
-            self._first = {name: array[:_BLOCK].copy() for name, array in first.items()}
+                next(chunks, None)
+        if self._first is None:
+            raise StreamError(f"{self._told}: epoch 0 has no samples; {_ONCE}")
         return self._first
 
     def _as_data(self, arrays: Arrays) -> Dataset | Arrays:
@@ -159,7 +159,9 @@ class Stream:
                     told = f"{self._told}, {where}: cannot be used: {type(error).__name__}: {error}"
                     raise StreamError(told) from error
                 if rows_of(arrays):
-                    self._by_name = isinstance(chunk, Mapping)
+                    if self._first is None:
+                        self._by_name = isinstance(chunk, Mapping)
+                        self._first = {name: array[:_BLOCK].copy() for name, array in arrays.items()}
                     yield arrays
 
     def _checked(self, chunk: Any, where: str) -> Arrays:
@@ -208,7 +210,8 @@ def stream(
     ...     for part in range(10):
     ...         x = cr.keys.Key(0).child(epoch).child(part).normal((50, 2))
     ...         yield x, x @ [[2.0], [-1.0]]
-    >>> run = cr.fit(cr.Chain(cr.Dense(1)), cr.data.stream(chunks, samples=500), epochs=10)
+    >>> down = cr.optimizers.SGD(learning_rate=0.1)
+    >>> run = cr.fit(cr.Chain(cr.Dense(1)), cr.data.stream(chunks, samples=500), epochs=10, optimizer=down)
     >>> run.parameters["0.weight"].round(3).ravel().tolist()
     [2.0, -1.0]
     """
