@@ -20,9 +20,10 @@ from chainrule.engines.native import engine as engine_module
 from chainrule.engines.native.expressions import EMIT, Emitter, Index
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.program import NativeProgram
+from chainrule.engines.native.types import REGISTER
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError, EngineError, GraphError
-from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, remake, rewrite, topological
+from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, rem, remake, rewrite, topological
 from chainrule.graph.ops import TUPLE
 from tests.conformance.cases import CASES
 from tests.engines.native.fuzzing import UPDATES, Trial, differ, draw, examine, fuzz, outputs, program, shrink, trials
@@ -248,6 +249,40 @@ def test_powers_have_the_corners_of_their_definition(exponent: float) -> None:
     given = {"x": np.array([-np.inf, -2.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
     found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0, equal_nan=True)
+
+
+def _remainders_agree(dtype: str) -> bool:
+    """To the bit, for bits at random, which have quotients of any size, and for corners with corners."""
+    random, count = np.random.default_rng(0), 20_000
+    word = "uint32" if dtype == "float32" else "uint64"
+    given = {name: random.integers(0, 2**64, count, np.uint64).astype(word).view(dtype).copy() for name in "ab"}
+    limits = np.finfo(dtype)
+    small, least, most = limits.tiny, limits.smallest_subnormal, limits.max
+    corners = np.array([0, -0.0, 1, -1, 0.1, -2.5, 3, small, least, -least, most, np.inf, -np.inf, np.nan], dtype)
+    pairs = np.stack(np.meshgrid(corners, corners)).reshape(2, -1)
+    for name, array in zip("ab", pairs, strict=True):
+        given[name][: array.size] = array
+    graph = Graph({"y": rem(*(input(name, (count,), dtype) for name in "ab"))})
+    found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
+    numbers = ~np.isnan(expected)
+    return bool(
+        (np.isnan(found) == ~numbers).all() and (found[numbers].view(word) == expected[numbers].view(word)).all()
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_remainders_of_floats_are_exact(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _remainders_agree(dtype)
+
+    def short(e: Emitter, node: Node, index: Index) -> str:
+        """The straight line, right for small quotients."""
+        a, b = (e.value(x, index) for x in node.inputs)
+        kind = REGISTER[node.dtype]
+        whole = e.intrinsic("trunc", kind, e.writer.emit(f"fdiv {kind} {a}, {b}"))
+        return e.writer.emit(f"fsub {kind} {a}, {e.writer.emit(f'fmul {kind} {whole}, {b}')}")
+
+    monkeypatch.setitem(EMIT, "rem", short)
+    assert not _remainders_agree(dtype)
 
 
 def test_the_cache_trusts_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
