@@ -151,10 +151,10 @@ def digits() -> cr.data.Dataset:
     return cr.data.load("digits")[0]
 
 
-def fitted(seed: int, **settings: Any) -> cr.Run:
+def fitted(seed: int, *, units: int = 48, epochs: int = 2, **settings: Any) -> cr.Run:
     """A short training, with the smaller last batch of an epoch in it."""
-    model = cr.Chain(cr.Dense(48, cr.tanh), cr.Dense(10))
-    return cr.fit(model, digits(), epochs=2, seed=seed, engine="native", progress=False, **settings)
+    model = cr.Chain(cr.Dense(units, cr.tanh), cr.Dense(10))
+    return cr.fit(model, digits(), epochs=epochs, seed=seed, engine="native", progress=False, **settings)
 
 
 def weights(run: cr.Run) -> dict[str, Any]:
@@ -183,8 +183,17 @@ def test_two_fits_in_one_process_know_nothing_of_each_other() -> None:
     assert same(fitted(0, callbacks=[within]), alone[0])
     assert within.inner is not None
     assert same(within.inner, alone[1])
+
+    # Long enough calls into native code for the two to run at one time.
+    alone = [fitted(seed, units=200, epochs=20) for seed in range(2)]
+    begin = threading.Barrier(2)
     together: dict[int, cr.Run] = {}
-    threads = [threading.Thread(target=lambda seed=seed: together.update({seed: fitted(seed)})) for seed in range(2)]
+
+    def work(seed: int) -> None:
+        begin.wait()
+        together[seed] = fitted(seed, units=200, epochs=20)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
