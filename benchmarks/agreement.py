@@ -1,6 +1,6 @@
 """Does the native engine compute what the reference defines? 200 steps of MNIST on both, side by side.
 
-    python benchmarks/agreement.py                # some seconds; the exit code is 1 if they differ by more than they may
+    python benchmarks/agreement.py                # some seconds; exit code 1 if they differ more than they may
     python benchmarks/agreement.py --steps 1000
 
 784-300-10, sigmoid units, cross-entropy, batches of 32, gradient descent with momentum: the network and the settings of
