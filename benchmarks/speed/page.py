@@ -81,7 +81,8 @@ def page(kept: Mapping[str, Any]) -> str:
     lines = ["# Speed, beside the peers", "", "Written by `make bench`.", ""]
     for made, names in _machines(kept):
         versions = ", ".join(f"{name} {value}" for name, value in made.items() if name != "machine")
-        lines += [f"{made['machine']}. {versions}." + (f" ({', '.join(names)})" if names else ""), ""]
+        sentences = " ".join(f"{part}." for part in (made["machine"], versions) if part)
+        lines += [sentences + (f" ({', '.join(names)})" if names else ""), ""]
     if training:
         lines += [
             "## Training: microseconds a step",
