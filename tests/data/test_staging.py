@@ -62,7 +62,7 @@ def test_batches_come_out_in_order(chunk: int, most: int, slot_bytes: int, monke
     assert np.concatenate(found).tolist() == [1000 * epoch + place for epoch in range(3) for place in range(23)]
 
 
-@pytest.mark.parametrize("start", [0, 4, 20, 22])
+@pytest.mark.parametrize("start", [0, 4, 20, 22, 23])
 def test_it_begins_where_it_is_told(start: int) -> None:
     found = drain(Ring(counting(23), 4, first=1, start=start, last=3))
     numbers = [1000 + place for place in range(start, 23)] + [2000 + place for place in range(23)]

@@ -42,6 +42,7 @@ def test_a_stream_holds_what_its_chunks_hold(size: int) -> None:
     np.testing.assert_array_equal(whole(data)["inputs"], INPUTS)
     np.testing.assert_array_equal(whole(data)["targets"], LABELS)
     np.testing.assert_array_equal(whole(data, start=13)["inputs"], INPUTS[13:])
+    assert list(data.chunks(start=50)) == list(stream((INPUTS, LABELS), classes=4).chunks(start=50)) == []
     assert [len(block["inputs"]) for block in data.blocks(20)] == [20, 20, 10]
     first = data.take(30)
     assert isinstance(first, Dataset)

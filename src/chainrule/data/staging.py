@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.data.chunks import Arrays, rows_of
 from chainrule.data.streams import Stream
 from chainrule.data.wholes import Order
+from chainrule.errors import StreamError
 
 SLOTS = 4
 #: A slot is about so large: four of them stay in the cache of a usual processor, and fill a call of some milliseconds.
@@ -51,6 +52,8 @@ class Ring:
         #: Seconds that the loop has waited in all.
         self.waited = 0.0
         self._stream, self._order = stream, order
+        if start == len(stream):  # a run that was cut after the last batch of an epoch, and before its end
+            first, start = first + 1, 0
         self._first, self._start, self._last = first, start, last
         kinds = stream.arrays.items()
         self._slots: list[Arrays] = [
@@ -83,6 +86,8 @@ class Ring:
                         return None
                     if self._error is not None:
                         raise self._error
+                    if not self._thread.is_alive():  # nothing that could still come is worth waiting for
+                        raise StreamError(f"{self._stream!r} ended {self._left:,} samples before its epoch did")
                     self._changed.wait(_LOOK)
             finally:
                 self.waited += time.perf_counter() - start
@@ -107,7 +112,7 @@ class Ring:
     def _found(self, most: int) -> tuple[int, int] | None:
         if self._begun == self._released:
             return None
-        there, size = self._filled[self._released % SLOTS] - self._used, self.batch_size
+        there, size = min(self._filled[self._released % SLOTS] - self._used, self._left), self.batch_size
         if there >= size:
             return min(there // size, most), size
         return (1, there) if there == self._left else None  # the last batch of an epoch may be smaller

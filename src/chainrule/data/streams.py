@@ -77,6 +77,8 @@ class Stream:
                 seen += count
                 if seen >= wanted:
                     return
+        if seen == wanted:  # begun where it ends
+            return
         advice = "say how many there are: stream(…, samples=…)" if seen else _ONCE
         raise StreamError(f"{self._told}: epoch {epoch} ended after {seen:,} of {wanted:,} samples; {advice}")
 
