@@ -45,7 +45,8 @@ class History:
     def add_step(self, record: Mapping[str, Any]) -> None:
         """Append the record of a step."""
         for name in record:
-            self._columns.setdefault(name, [float("nan")] * self._count)
+            if name not in self._columns:
+                self._columns[name] = [float("nan")] * self._count
         self._count += 1
         for name, column in self._columns.items():
             column.append(record.get(name, float("nan")))

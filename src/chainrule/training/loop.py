@@ -21,8 +21,9 @@ from chainrule.training.step import BuiltStep, Step, build_step, initial_state
 
 Measure = Callable[[], dict[str, float]]
 
-#: Calls into the engine return this often, for progress, Ctrl-C and callbacks.
-_SECONDS_PER_CALL = 0.1
+#: Calls into the engine, with the records of their steps, take about this long: progress, Ctrl-C and callbacks are to
+#: wait for no more than 0.1 s, or a step that is longer, and a machine may be twice as slow as it was a moment ago.
+_SECONDS_PER_CALL = 0.05
 
 
 class Training:
@@ -130,6 +131,7 @@ class Training:
             for record in records[:done]:
                 # What was waited for the data is time too: samples per second are those that a clock on the wall sees.
                 self.history.add_step({**record, "seconds": (seconds + (fed.waited or 0.0)) / len(records), **waited})
+            busy = time.perf_counter() - start
             for callback in callbacks if done else ():
                 callback.on_steps(self, records[:done])
             if done < len(records):
@@ -137,7 +139,7 @@ class Training:
                 built, _ = self.built(spec, indices.shape[1])
                 raise NotFiniteError(self._explain_not_finite(built, data, indices[done], records[done]))
             # As many as fit into a call at this speed, but no leap on the word of one measurement.
-            count = max(1, min(round(len(indices) * _SECONDS_PER_CALL / max(seconds, 1e-9)), 8 * count))
+            count = max(1, min(round(len(indices) * _SECONDS_PER_CALL / max(busy, 1e-9)), 8 * count))
 
     def _call(self, spec: DataSpec, data: Mapping[str, Array], indices: Array) -> list[dict[str, Any]]:
         _, program = self.built(spec, indices.shape[1])

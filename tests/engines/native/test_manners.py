@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -199,6 +200,60 @@ def test_two_fits_in_one_process_know_nothing_of_each_other() -> None:
     for thread in threads:
         thread.join()
     assert all(same(together[seed], alone[seed]) for seed in range(2))
+
+
+class Clock(cr.Callback):
+    """Notes, at each call, how many steps were done, and how long this thread has computed, other processes aside."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, float]] = []
+
+    def on_steps(self, training: Any, records: list[dict[str, Any]]) -> None:
+        self.told.append((len(records), time.thread_time()))
+
+    def on_epoch(self, training: Any, record: dict[str, Any]) -> None:
+        self.told.append((0, time.thread_time()))
+
+
+def cheap() -> cr.data.Dataset:
+    """A hundred thousand steps an epoch, for batches of 2."""
+    inputs = np.random.default_rng(0).normal(size=(200_000, 2)).astype(np.float32)
+    return cr.data.from_arrays(inputs, (inputs[:, 0] > inputs[:, 1]).astype(np.int64))
+
+
+def test_callbacks_are_called_every_tenth_of_a_second_however_cheap_the_steps() -> None:
+    data, clock = cheap(), Clock()
+    model = cr.Chain(cr.Dense(2, cr.tanh), cr.Dense(2))
+    cr.fit(model, data, epochs=1, batch_size=2, engine="native", callbacks=[clock], progress=False)
+    counts, times = np.array(clock.told).T
+    assert counts.sum() == 100_000
+    assert np.diff(times).max() <= 0.1
+    assert len(counts) < 200  # and yet there are many steps in one call, also when many have been recorded
+    assert counts.argmax() > 3  # the first calls are short: nobody knows yet how long a step takes
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
+def test_ctrl_c_ends_a_training_of_cheap_steps_at_once_and_leaves_it_whole() -> None:
+    data, clock = cheap(), Clock()
+    asked: list[float] = []
+
+    def interrupt() -> None:
+        asked.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.5, interrupt)
+    model = cr.Chain(cr.Dense(2, cr.tanh), cr.Dense(2))
+    run = cr.prepare(model, data, batch_size=2, engine="native")
+    timer.start()
+    run.fit(data, epochs=1000, callbacks=[clock], progress=False)
+    assert time.monotonic() - asked[0] < 1.0  # a tenth of it, where no other process is in the way
+    assert run.stopped == "interrupted"
+    assert int(run.arrays["step"]) == len(run.history) == sum_of_steps(clock)
+    assert run.history.samples == run.epoch * len(data) + run.offset
+
+
+def sum_of_steps(clock: Clock) -> int:
+    return int(np.sum([count for count, _ in clock.told]))
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
