@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             if name in WORKLOADS:
                 limits = limits or peaks()
-                start = training.child(folder, seconds)
+                start = training.child(folder, seconds, 60 if settings.quick else 900)
                 measured = training.measure(WORKLOADS[name], peers, start, rounds=rounds, most=most, tell=_tell)
                 row = training.row(WORKLOADS[name], measured, limits)
                 print("\n".join(page.training_table({name: row})), flush=True)

@@ -35,14 +35,14 @@ def run_module(module: str, *words: str, timeout: float = 900, environment: Mapp
     return done.stdout
 
 
-def child(folder: Path, seconds: float) -> Child:
-    """How one process is started: by peer and workload."""
+def child(folder: Path, seconds: float, timeout: float = 900) -> Child:
+    """How one process is started: by peer and workload; it ends after ``timeout`` seconds at the latest."""
 
     def start(peer: str, workload: str) -> dict[str, Any]:
         try:
-            printed = run_module("child", str(folder), peer, workload, str(seconds))
+            printed = run_module("child", str(folder), peer, workload, str(seconds), timeout=timeout)
         except subprocess.TimeoutExpired:
-            return {"refused": "it did not end within 15 minutes"}
+            return {"refused": f"it did not end within {timeout:.0f} s"}
         found: dict[str, Any] = json.loads(printed.splitlines()[-1])
         return found
 
