@@ -2,6 +2,8 @@
 
 # The environment to work in, and the interpreter to make it with (empty: the newest one found).
 VENV ?= .venv
+# Another one, for the libraries that the benchmarks compare with.
+BENCH_VENV ?= .venv-bench
 PYTHON ?=
 # Processes that run the tests; 0 runs them in one, without pytest-xdist.
 WORKERS ?= 2
@@ -9,11 +11,12 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 TESTING := $(VENV)/.installed-test
+PEERS_HERE := $(BENCH_VENV)/.installed-benchmark
 RECIPE := pyproject.toml scripts/environment.sh
 
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests fuzz clean
+.PHONY: help digits test tiny lint types tests fuzz bench clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -41,6 +44,10 @@ tiny: $(TESTING)  ## the fastest essential tests, in under five seconds
 fuzz: $(TESTING)  ## random graphs on both engines: make fuzz GRAPHS=10000
 	@$(BIN)/python -m tests.engines.native.fuzzing --graphs $(or $(GRAPHS),10000)
 
+bench: $(PEERS_HERE)  ## the speed beside the peers: make bench ROW=mlp-128 PROFILE=1, PEERS=torch,jax, QUICK=1
+	@$(BENCH_VENV)/bin/python -m benchmarks.speed $(if $(ROW),--row $(ROW)) $(if $(PEERS),--peers $(PEERS)) \
+		$(if $(PROFILE),--profile) $(if $(QUICK),--quick)
+
 lint: $(TESTING)  ## ruff
 	@$(BIN)/ruff check
 
@@ -49,7 +56,7 @@ types: $(TESTING)  ## mypy
 
 clean:  ## remove what was made, the environment too
 	@rm -rf build dist src/chainrule.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@if [ -e $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	@for folder in $(VENV) $(BENCH_VENV); do if [ -e $$folder/pyvenv.cfg ]; then rm -rf $$folder; fi; done
 
 # One stamp for users and one for developers, so that `make digits` never waits for the test tools.
 $(BASE): $(RECIPE)
@@ -59,3 +66,7 @@ $(BASE): $(RECIPE)
 $(TESTING): $(RECIPE)
 	@scripts/environment.sh $(VENV) test
 	@touch $@ $(BASE)
+
+$(PEERS_HERE): $(RECIPE)
+	@scripts/environment.sh $(BENCH_VENV) benchmark
+	@touch $@

@@ -8,7 +8,8 @@
     │  └─ DtypeError             the dtypes of two operands do not fit
     ├─ ConfigurationError        a setting has no meaning here (also a ValueError)
     ├─ DataError                 the data cannot be used: file, row and column are named
-    │  └─ DownloadError          a data set could not be fetched
+    │  ├─ DownloadError          a data set could not be fetched
+    │  └─ StreamError            a stream broke off; the chunk is named
     ├─ EngineError               an engine cannot run this graph
     ├─ MissingExtraError         a library is not installed; the command to install it is named
     ├─ TrainingError             training cannot go on
@@ -47,6 +48,12 @@ class DataError(ChainruleError):
 
 class DownloadError(DataError):
     """A data set could not be fetched."""
+
+
+class StreamError(DataError):
+    """A stream broke off; ``run`` is the run as it was after the last whole batch, to be saved or gone on with."""
+
+    run: Any = None
 
 
 class EngineError(ChainruleError):

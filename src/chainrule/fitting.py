@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.data import Dataset, Preparation
+from chainrule.data import Dataset, Preparation, Stream
 from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Engine
 from chainrule.errors import ConfigurationError, DataError, RunFileError
@@ -17,6 +17,7 @@ from chainrule.optimizers import SGD, Optimizer
 from chainrule.run import Run
 from chainrule.training import Callback, Step, supervised
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
+from chainrule.training.feeds import staged_spec
 
 
 def fit(
@@ -40,10 +41,11 @@ def fit(
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. The same seed, machine and version give the same bits. ``progress`` writes
-    a line an epoch (None: on a terminal).
+    a line an epoch (None: on a terminal). Data that do not lie in memory come as a `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
-    `NotFiniteError`, which names the node, at the first step that is not finite.
+    `NotFiniteError`, which names the node, at the first step that is not finite; `StreamError` where a stream breaks
+    off. ``error.run`` of both is the run as far as it came.
 
     >>> import chainrule as cr
     >>> train, test = cr.data.load("iris")
@@ -83,14 +85,18 @@ def prepare(
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ConfigurationError(f"seed is a whole number from 0 to 2³² - 1, not {seed!r}")
     refuse_no_data(train)
-    prepared = train.preparation if isinstance(train, Dataset) else Preparation()
-    classes = train.classes if isinstance(train, Dataset) else None
+    prepared = train.preparation if isinstance(train, Dataset | Stream) else Preparation()
+    classes = train.classes if isinstance(train, Dataset | Stream) else None
+    if batch_size is None and isinstance(train, Stream):
+        raise ConfigurationError("batch_size=None takes all samples at once, and a stream is never there at once")
     spec, _ = feed(train, prepared, classes)
+    sample = train.head if isinstance(train, Stream) else train
     size = spec.samples if batch_size is None else batch_size
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
     common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
-    common |= {"preparation": prepared, "classes": classes, "name": train.name if isinstance(train, Dataset) else ""}
+    name = train.name if isinstance(train, Dataset | Stream) else ""
+    common |= {"preparation": prepared, "classes": classes, "name": name}
     if isinstance(model, Step):
         if loss is not None or optimizer is not None:
             raise ConfigurationError("a step of your own has its losses and optimizers inside; give fit neither")
@@ -98,12 +104,13 @@ def prepare(
     else:
         if isinstance(model, type) or not (hasattr(model, "apply") or callable(model)):
             raise ConfigurationError(f"a model is a layer, such as Chain(Dense(64, relu), Dense(10)), not {model!r}")
-        if not isinstance(train, Dataset):
+        if not isinstance(sample, Dataset):
             raise DataError("a model is fitted to a Dataset; chainrule.data.from_arrays(inputs, targets) makes one")
-        if train.targets is None:
+        if sample.targets is None:
             raise DataError("to fit a model, the data needs targets; a step of your own can do without")
-        train.check_trainable()
-        loss = loss or (cross_entropy if train.labels is not None else mean_squared_error)
+        if sample is train:  # the beginning of a stream may be all of one class
+            sample.check_trainable()
+        loss = loss or (cross_entropy if sample.labels is not None else mean_squared_error)
         optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
         if not isinstance(loss, Loss):
             raise ConfigurationError(f"a loss is one of chainrule.losses, such as cross_entropy, not {loss!r}")
@@ -111,11 +118,12 @@ def prepare(
             raise ConfigurationError(
                 f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
             )
-        refuse_improbable(train, loss)
+        refuse_improbable(sample, loss)
         run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
     run.shuffle = shuffle
     run.spec = spec
-    run.built(spec, min(size, spec.samples))
+    size = min(size, spec.samples)
+    run.built(staged_spec(spec, train, size) if isinstance(train, Stream) else spec, size)
     return run
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.data import Dataset, Preparation
+from chainrule.data import Dataset, Preparation, Stream
 from chainrule.data.batches import epoch_order
+from chainrule.data.checking import plain_array
+from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import ConfigurationError, DataError, NotFiniteError, ShapeError
+from chainrule.errors import ConfigurationError, DataError, NotFiniteError, ShapeError, StreamError
 from chainrule.graph import Node, scope
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
@@ -21,10 +23,11 @@ from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Train
 from chainrule.training.feeding import (
     Data,
     feed,
-    plain_array,
     refuse_other_data,
     refuse_other_kinds,
+    refuse_stream,
 )
+from chainrule.training.feeds import Feed, Resident, Staged
 from chainrule.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ class Run(Training):
         if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
             raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
         _check_callbacks(callbacks)
-        spec, arrays = self._data(train)
+        spec, arrays = feed(train, self.preparation, self.classes)
         refuse_other_kinds(self.spec, spec)
         self._refuse_other(train)
         if self.spec is not None and self.spec.samples != spec.samples:
@@ -105,21 +108,29 @@ class Run(Training):
             self._refuse_other(validation)  # now, not after the first epoch
             validate = functools.partial(self.evaluate, validation)
         try:
-            self.loop(spec, arrays, self._order(spec.samples), epochs, watching, validate)
-        except NotFiniteError as error:
+            self.loop(spec.samples, self._feed(train, spec, arrays, epochs), epochs, watching, validate)
+        except (NotFiniteError, StreamError) as error:
             error.run = self
             raise
         return self
 
+    def _feed(self, train: Data, spec: DataSpec, arrays: Mapping[str, Array], epochs: int) -> Feed:
+        size, order = min(self.batch_size, spec.samples), self._order(spec.samples)
+        if not isinstance(train, Stream):
+            return Resident(spec, arrays, order, size)
+        ring = Ring(train, size, first=self.epoch, start=self.offset, last=epochs, order=order)
+        return Staged(spec, arrays, ring)
+
     def _refuse_other(self, data: Data) -> None:
         """Raise for data of which the run could only say something meaningless."""
-        refuse_other_data(self.spec, self._data(data)[0], data)
+        refuse_other_data(self.spec, feed(data, self.preparation, self.classes)[0], data)
 
     def _order(self, samples: int) -> Callable[[int], Array]:
         return lambda epoch: epoch_order(self.seed, epoch, samples, shuffle=self.shuffle)
 
     def _data(self, data: Data) -> tuple[DataSpec, dict[str, Array]]:
-        """What the graph has to know of the data, and the arrays it is fed with."""
+        """What the graph has to know of the data, and the arrays it is fed with, of which samples can be taken."""
+        refuse_stream(data)
         return feed(data, self.preparation, self.classes)
 
     # ---- what was learned -----------------------------------------------------------------------------------------
@@ -156,13 +167,22 @@ class Run(Training):
                 f"the step {self.step.name} does not say how it is measured; "
                 f"give it a function with @{self.step.name}.evaluation"
             )
-        if isinstance(data, Dataset) and data.targets is None:
+        whole = data.head if isinstance(data, Stream) else data
+        if isinstance(whole, Dataset) and whole.targets is None:
             raise DataError("to evaluate, the data needs targets")
         self._refuse_other(data)
-        rows = self._measure(self.step.measure, data)
-        weights = data.weights if isinstance(data, Dataset) else None
-        if weights is not None and not weights.any():
-            raise DataError("all weights are 0, so no sample counts and there is nothing to take the mean of")
+        weights: Array | None = None
+        counted: list[Array] = []
+        parts = []
+        for given, part in self._measured(self.step.measure, data):
+            parts.append(part)
+            if isinstance(whole, Dataset) and "weights" in given:
+                counted.append(given["weights"].copy())
+        rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if counted:
+            weights = np.concatenate(counted)
+            if not weights.any():
+                raise DataError("all weights are 0, so no sample counts and there is nothing to take the mean of")
         for name, row in rows.items():
             if row.ndim != 1:
                 raise ConfigurationError(f"{name!r} is measured as {list(row.shape)}: one number a sample is wanted")
@@ -222,12 +242,17 @@ class Run(Training):
         return self._measure(measure, data, key="predict")
 
     def _measure(self, function: Callable[..., Any], data: Data, key: Any = None) -> dict[str, Array]:
-        """Numbers a sample, over all of the data: in chunks, so that memory is bounded."""
-        spec, arrays = self._data(data)
+        """Numbers a sample, over all of the data."""
+        parts = [part for _, part in self._measured(function, data, key)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _measured(
+        self, function: Callable[..., Any], data: Data, key: Any = None
+    ) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
+        """The rows of each block, and their numbers a sample: in blocks, so that memory is bounded."""
+        spec, arrays = feed(data, self.preparation, self.classes)
         preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
-        parts: list[dict[str, Array]] = []
-        for start in range(0, spec.samples, _CHUNK):
-            rows = {name: array[start : start + _CHUNK] for name, array in arrays.items() if name in spec.arrays}
+        for rows in data.blocks(_CHUNK) if isinstance(data, Stream) else _blocks(spec, arrays):
             size = len(next(iter(rows.values())))
             place = (key or id(function), size, repr(sorted(spec.arrays.items())))
             if place not in self._measures or (self._measures[place][0] is not function and key is None):
@@ -242,8 +267,7 @@ class Run(Training):
                 raise ConfigurationError(
                     f"this run has learned nothing for {', '.join(missing)}: the model is not part of it"
                 )
-            parts.append(program.run({name: given[name] for name in program.graph.inputs}))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            yield rows, program.run({name: given[name] for name in program.graph.inputs})
 
     def _known_spec(self) -> DataSpec:
         if self.spec is None:
@@ -286,6 +310,11 @@ class Run(Training):
         from chainrule.formats.runs import save_run
 
         return save_run(self, Path(folder))
+
+
+def _blocks(spec: DataSpec, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+    for start in range(0, spec.samples, _CHUNK):
+        yield {name: array[start : start + _CHUNK] for name, array in arrays.items() if name in spec.arrays}
 
 
 def _check_callbacks(callbacks: Sequence[Callback]) -> None:

@@ -15,3 +15,11 @@ OtherData: TypeAlias = Annotated[
     typer.Argument(metavar="DATA", help="Other data than the run's own test part.", show_default=False),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Write the result only.")]
+EngineName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="native (compiled) or reference (NumPy).  [default: native, or what CHAINRULE_ENGINE says]",
+    ),
+]

@@ -36,6 +36,13 @@ def one_of(option: str, value: str, known: Sequence[str]) -> str:
     raise ConfigurationError(f"{option} {value!r} is not known: {near}there are {', '.join(known)}")
 
 
+def engine_name(value: str | None) -> str | None:
+    """The engine that was asked for, or None for the usual one."""
+    from chainrule.engines.choose import NAMES
+
+    return None if value is None else one_of("--engine", value, NAMES)
+
+
 def hidden_sizes(values: Sequence[str]) -> tuple[int, ...]:
     """Sizes of hidden layers from "64", "500,150", or several of these; "none" is no hidden layer.
 

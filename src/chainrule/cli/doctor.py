@@ -1,4 +1,4 @@
-"""`chainrule doctor`: what is installed, what this machine is, which data are here, what an extra would add."""
+"""`chainrule doctor`: what is installed and what this machine is; and what a training step becomes on it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import platform
 import sys
 from importlib import metadata, util
 from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from chainrule.errors import ConfigurationError
 
 #: Extra -> the library to look for, and what it adds.
 EXTRAS = {
@@ -19,17 +22,79 @@ _BASE = ("numpy", "safetensors", "typer", "rich", "tomli-w")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def doctor() -> None:
-    """Say what is installed here, and what an extra would add.
+def doctor(
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA|RUN",
+            show_default=False,
+            help="Instead: the program that a training step on these data, or of this run, becomes.",
+        ),
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="With --plan: run some steps, and say which loops take the time.")
+    ] = False,
+    llvm: Annotated[
+        str | None, typer.Option(metavar="KERNEL", help="With --plan: one kernel as LLVM, or all of them: all.")
+    ] = None,
+    assembly: Annotated[
+        str | None, typer.Option(metavar="KERNEL", help="With --plan: the same as the processor's instructions.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="With --plan DATA, as for train; so are those below.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out.")] = None,
+    hidden: Annotated[list[str] | None, typer.Option(metavar="N,N,…", help="Units of each hidden layer.")] = None,
+    activation: Annotated[str | None, typer.Option(metavar="NAME", help="As for train.")] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adam.")] = None,
+    batch_size: Annotated[str | None, typer.Option(metavar="N", help="Samples a step, or all.")] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float32 or float64.")] = None,
+) -> None:
+    """Say what is installed here; or what a training step becomes.
 
     Versions, processor, engines, data folders, and for each extra that is not
     installed the command that installs it. The exit code is 1 if something that
     chainrule cannot do without is missing.
 
+    With --plan: a training step is compiled, and its size, its memory and each
+    of its loops are shown; or its times, or its code. Nothing is written.
+
     \b
-    Example:
+    Examples:
       chainrule doctor
+      chainrule doctor --plan digits
+      chainrule doctor --plan runs/digits-1 --profile
+      chainrule doctor --plan iris --hidden none --llvm all
+      chainrule doctor --plan iris.csv --target species --dtype float64
     """
+    shape = {
+        "target": target, "ignore": ignore, "hidden": hidden, "activation": activation, "optimizer": optimizer,
+        "batch_size": batch_size, "dtype": dtype,
+    }  # fmt: skip
+    settings = {name: value for name, value in shape.items() if value is not None}
+    views = {"--profile": profile or None, "--llvm": llvm, "--assembly": assembly}
+    wanted = [name for name, value in views.items() if value is not None]
+    if plan is None:
+        for name in [*wanted, *(f"--{name.replace('_', '-')}" for name in settings)]:
+            value = "" if name == "--profile" else " …"
+            raise ConfigurationError(
+                f"{name} is about a program, so name one: chainrule doctor --plan digits {name}{value}"
+            )
+        _tell_machine()
+        return
+    if len(wanted) > 1:
+        raise ConfigurationError(f"{' and '.join(wanted)} are different views of a program; ask for one at a time")
+    from chainrule.cli.plan import tell_code, tell_plan, tell_profile
+
+    if profile:
+        tell_profile(plan, settings)
+    elif wanted:
+        tell_code(plan, settings, llvm=llvm, assembly=assembly)
+    else:
+        tell_plan(plan, settings)
+
+
+def _tell_machine() -> None:
     from chainrule import __version__
     from chainrule.cli.screen import say, say_entry
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.arguments import OtherData, Quiet, RunFolder
+from chainrule.cli.arguments import EngineName, OtherData, Quiet, RunFolder
 
 
 def evaluate(
@@ -15,6 +15,7 @@ def evaluate(
     target: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The target's column, if it has another name there.")
     ] = None,
+    engine: EngineName = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on its own test part, or on data it has not seen.
@@ -28,12 +29,13 @@ def evaluate(
       chainrule evaluate runs/iris-1 more-flowers.csv
       chainrule evaluate runs/houses-1 houses-2024.csv --target sold_for
     """
+    from chainrule.cli.choices import engine_name
     from chainrule.cli.results import tell_results
     from chainrule.cli.running import open_run
     from chainrule.cli.screen import say, say_entry
     from chainrule.cli.sources import data_for
 
-    found = open_run(run)
+    found = open_run(run, engine_name(engine))
     samples, words = data_for(found, run, data, target)
     if not quiet:
         say_entry("Run", f"{run}, after {found.epoch} epoch{'' if found.epoch == 1 else 's'}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.arguments import RunFolder
+from chainrule.cli.arguments import EngineName, RunFolder
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Add a column for each class: how probable it is.")
     ] = False,
+    engine: EngineName = None,
 ) -> None:
     """Predict the targets of new samples, as CSV lines.
 
@@ -46,6 +47,7 @@ def predict(
       chainrule predict runs/iris-1 --row "5.1,3.5,1.4,0.2"
       chainrule predict runs/digits-1 digits --probabilities --output said.csv
     """
+    from chainrule.cli.choices import engine_name
     from chainrule.cli.running import open_run, writable
     from chainrule.cli.screen import say
 
@@ -53,7 +55,7 @@ def predict(
         raise ConfigurationError('name what to predict: DATA, or a sample by --row "5.1,3.5,…"; one of the two')
     if output is not None:
         writable(output)
-    found = open_run(run)
+    found = open_run(run, engine_name(engine))
     inputs = _rows(found, row) if row else _inputs(found, str(data))
     lines = list(_lines(found, inputs, probabilities))
     if output is None:

@@ -20,6 +20,7 @@ from chainrule.training.callbacks import Callback
 from chainrule.training.loop import Training
 
 if TYPE_CHECKING:
+    from chainrule.engines.protocol import Engine
     from chainrule.run import Run
 
 RUNS = "runs"
@@ -62,8 +63,8 @@ def _is_same(found: str | None, wanted: str) -> bool:
     return found is not None and Path(found).absolute() == Path(wanted).absolute()
 
 
-def open_run(folder: Path) -> Run:
-    """The run in a folder; RunFileError says what is there instead."""
+def open_run(folder: Path, engine: str | Engine | None = None) -> Run:
+    """The run in a folder, to be used with an engine; RunFileError says what is there instead."""
     from chainrule.fitting import load
 
     if not folder.exists():
@@ -72,7 +73,7 @@ def open_run(folder: Path) -> Run:
         raise RunFileError(f"there is no run folder {folder}{known}")
     if not folder.is_dir():
         raise RunFileError(f"{folder} is a file; a run is a folder, as runs/digits-1 is")
-    return load(folder)
+    return load(folder, engine=engine)
 
 
 def claim_folder(wanted: Path | None, name: str) -> Path:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from chainrule.data import Dataset
     from chainrule.run import Run
 
-_TABLES = (".csv", ".tsv")
+#: The files that have columns, one of which is to be named.
+TABLES = (".csv", ".tsv")
 #: Fewer training samples than this are too few to hold any out.
 _FEWEST_TO_HOLD_OUT = 50
 
@@ -27,8 +28,8 @@ def open_data(
     """Training and test part of a name or a file, and what has to be remembered to find them again."""
     from chainrule.data import load
 
-    if target is None and Path(data).suffix.lower() in _TABLES:
-        _ask_for_target(data)
+    if target is None and Path(data).suffix.lower() in TABLES:
+        ask_for_target(data, "train")
     train, test = load(data, target=target, ignore=tuple(ignore), task=task, progress=_download_progress())
     named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
     source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test)}
@@ -87,7 +88,7 @@ def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tu
 
 def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) -> tuple[Dataset, str]:
     """Other data in the form that a run knows: all of a file, the test part of a name."""
-    if Path(data).suffix.lower() in _TABLES:
+    if Path(data).suffix.lower() in TABLES:
         from chainrule.data import read_prepared
 
         preparation = run.preparation
@@ -172,7 +173,8 @@ def _table(data: str) -> Path:
     return path
 
 
-def _ask_for_target(data: str) -> None:
+def ask_for_target(data: str, *words: str) -> None:
+    """Refuse a table without a target: its columns, and the command, of these words, with one of them named."""
     from chainrule.cli.running import command
     from chainrule.data.csv_files import CsvFile
 
@@ -180,7 +182,7 @@ def _ask_for_target(data: str) -> None:
     listed = ", ".join(columns[:40]) + (", …" if len(columns) > 40 else "")
     raise DataError(
         f"which column of {data} is to be predicted? Its columns are {listed}\nFor example: "
-        f"{command('train', data, '--target', columns[-1])}"
+        f"{command(*words, data, '--target', columns[-1])}"
     )
 
 

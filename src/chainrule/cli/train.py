@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.arguments import Quiet
+from chainrule.cli.arguments import EngineName, Quiet
 from chainrule.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted, or with more --epochs.")
     ] = None,
+    engine: EngineName = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a network on data, say how well it does, and save it.
@@ -118,21 +119,24 @@ def train(
     Ctrl-C saves the run and says how to go on; going on ends with the same bits
     as never having stopped.
     """
+    from chainrule.cli.choices import engine_name
     from chainrule.cli.training import Plan, finish, go_on, start
 
+    used = engine_name(engine)
     given = {name: value for name, value in locals().items() if name in _FIXED and value is not None}
+    lasting = {"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "engine": used}
     if resume is not None:
         if data is not None or given:
             named = "DATA" if data is not None else "--" + next(iter(given)).replace("_", "-")
             raise ConfigurationError(
                 f"--resume goes on as the run began, so {named} cannot be given with it; "
-                "--epochs, --patience and --stop-loss can"
+                "--epochs, --patience, --stop-loss and --engine can"
             )
-        raise typer.Exit(finish(go_on(resume, epochs, patience, stop_loss, quiet)))
+        raise typer.Exit(finish(go_on(resume, lasting, quiet)))
     if data is None:
         raise DataError(
             "train on what? Name the data:\n" + "\n".join(f"  chainrule train {example}" for example in _EXAMPLES)
         )
-    plan: Plan = Plan.of({"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "validation": validation})
+    plan: Plan = Plan.of({**lasting, "validation": validation})
     settings: dict[str, Any] = {name: value for name, value in given.items() if name not in ("validation", "output")}
     raise typer.Exit(finish(start(data, settings, plan, output, quiet)))

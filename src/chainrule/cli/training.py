@@ -17,18 +17,21 @@ from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset
+    from chainrule.engines.protocol import Engine
     from chainrule.run import Run
     from chainrule.training import Callback
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train and what to hold out: kept with the run, so that going on needs no options."""
+    """How long to train, on what, and what to hold out: kept with the run, so that going on needs no options."""
 
     epochs: int = 30
     patience: int | None = None
     stop_loss: float | None = None
     validation: float = 0.1
+    #: Only one that was named is kept: its last digits are not another's.
+    engine: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience"):
@@ -40,6 +43,7 @@ class Plan:
             raise ConfigurationError(
                 f"--validation is a part of the training data, from 0 to below 1, not {self.validation:g}"
             )
+        choices.engine_name(self.engine)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], base: Plan | None = None) -> Plan:
@@ -51,7 +55,7 @@ class Plan:
         """The plan that a run was begun with."""
         found = run.source.get("training", {})
         try:
-            kinds = {"epochs": int, "patience": int, "stop_loss": float, "validation": float}
+            kinds = {"epochs": int, "patience": int, "stop_loss": float, "validation": float, "engine": str}
             return cls(**{name: kinds[name](value) for name, value in found.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunFileError(f"{folder}: the table [source.training] of run.toml is damaged ({error})") from error
@@ -77,6 +81,21 @@ class Session:
 def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | None, quiet: bool) -> Session:
     """A new run: the data found and recognised, the model made, the folder claimed."""
     from chainrule.cli.telling import tell_data, tell_model
+
+    run, (part, validation, test) = untrained(data, settings, plan, plan.engine)
+    run.source["training"] = plan.to_dict()
+    folder = claim_folder(output, run.name)
+    run.save(folder)  # what cannot be written to is found before the training, not after it
+    if not quiet:
+        tell_data(part, validation, test)
+        tell_model(run, plan)
+    return Session(run, folder, plan, part, validation, test, quiet)
+
+
+def untrained(
+    data: str, settings: Mapping[str, Any], plan: Plan, engine: str | Engine | None
+) -> tuple[Run, tuple[Dataset, Dataset | None, Dataset]]:
+    """A run before its first step, of what the options say, and its data: to train on, held out, and for the test."""
     from chainrule.fitting import prepare
 
     task = settings.get("task")
@@ -95,24 +114,23 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
     wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
     optimizer = choices.make_optimizer(loss, train.classes is not None, *wanted)
     model = choices.make_model(train, hidden, activation, loss)
-    run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype)
+    run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype, engine=engine)
     run.name = Path(data).stem
-    run.source = {**source, "training": plan.to_dict()}
-    folder = claim_folder(output, run.name)
-    run.save(folder)  # what cannot be written to is found before the training, not after it
-    if not quiet:
-        tell_data(part, validation, test)
-        tell_model(run, plan)
-    return Session(run, folder, plan, part, validation, test, quiet)
+    run.source = source
+    return run, (part, validation, test)
 
 
-def go_on(folder: Path, epochs: int | None, patience: int | None, stop_loss: float | None, quiet: bool) -> Session:
-    """A run that was saved, with the data it was trained on, as it was."""
-    run = open_run(folder)
+def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
+    """A run that was saved, with the data it was trained on, as it was; ``lasting`` is what is new about its plan."""
+    from chainrule.engines.choose import choose
+
+    run = open_run(folder, lasting.get("engine"))
     if run.model is None:
         raise RunFileError(f"{folder} was trained by a step of its own; go on with it in Python, by load(…).fit(…)")
     old = Plan.read(run, folder)
-    plan = Plan.of({"epochs": epochs, "patience": patience, "stop_loss": stop_loss}, old)
+    plan = Plan.of(lasting, old)
+    if plan.engine is not None:
+        run.engine = choose(plan.engine)
     train, test = reopen(run, folder)
     part, validation = hold_out(train, plan.validation, run.seed)
     done = run.epoch + (0.5 if run.offset else 0)

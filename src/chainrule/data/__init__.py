@@ -8,9 +8,11 @@ from chainrule.data.frames import from_frame
 from chainrule.data.loading import load, names
 from chainrule.data.preparation import Column, Preparation
 from chainrule.data.scaling import Scaling
+from chainrule.data.streams import Stream, stream
 from chainrule.data.tables import read_csv, read_prepared
+from chainrule.data.wholes import map_npz
 
 __all__ = [
-    "Column", "Dataset", "Preparation", "Scaling", "batches", "epoch_order", "from_arrays", "from_frame", "load",
-    "names", "read_csv", "read_prepared",
+    "Column", "Dataset", "Preparation", "Scaling", "Stream", "batches", "epoch_order", "from_arrays", "from_frame",
+    "load", "map_npz", "names", "read_csv", "read_prepared", "stream",
 ]  # fmt: skip

@@ -56,14 +56,15 @@ def read_npz(path: str | Path, maximum: int = MAXIMUM_BYTES) -> dict[str, NDArra
 
 
 def _read_npy(stream: _Stream, what: str, maximum: int) -> NDArray[Any]:
-    shape, fortran, dtype = _npy_header(stream, what)
+    shape, fortran, dtype = npy_header(stream, what)
     if dtype.hasobject:
         raise DataError(f"{what}: holds Python objects, which could run code when read; save numbers or texts only")
     values = _read_array(stream, shape, dtype, what, maximum)
     return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
 
 
-def _npy_header(stream: _Stream, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def npy_header(stream: _Stream, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and dtype, as a .npy file or member begins with them."""
     from tokenize import TokenError
 
     from numpy.lib import format as npy

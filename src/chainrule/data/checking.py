@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError
+from chainrule.errors import DataError, ShapeError
 
+_PIECE = 1 << 20
+_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool")
 MAXIMUM_CLASSES = 100_000  # without names of their own: a mistaken column must not become a million names
 
 
@@ -73,11 +75,32 @@ def as_weights(values: Any, samples: int, source: str) -> NDArray[np.float32] | 
     return _read_only(array)
 
 
+def plain_array(name: str, value: Any) -> NDArray[Any]:
+    """A value as an array of a dtype that graphs know, with one row a sample."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} holds {array.dtype}, and a network works on numbers; encode texts first")
+    if array.ndim == 0:
+        raise ShapeError(f"{name} is one number; give an array with one row a sample")
+    if array.dtype.name not in _DTYPES:
+        array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+    return array
+
+
 def refuse_not_finite(array: NDArray[Any], what: str, features: Sequence[str] = ()) -> None:
     """Raise DataError naming the first NaN or infinity by row and column, both counted from 0."""
-    if array.dtype.kind != "f" or np.isfinite(array).all():
+    if array.dtype.kind != "f" or not array.size:
         return
-    place = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
+    # In pieces: the array may be mapped from a file that is larger than memory.
+    rows = max(1, _PIECE * len(array) // array.size)
+    for start in range(0, len(array), rows):
+        finite = np.isfinite(array[start : start + rows])
+        if not finite.all():
+            break
+    else:
+        return
+    first = np.argwhere(~finite)[0].tolist()
+    place = (first[0] + start, *first[1:])
     row, columns = place[0], place[1:]
     told = ""
     if len(columns) == 1:

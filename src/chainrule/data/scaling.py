@@ -132,6 +132,49 @@ class Scaling:
         )
 
 
+class Moments:
+    """Mean, deviation and range of values that come block by block; no more than one block is held.
+
+    The blocks are merged in float64 as they come: equal blocks give equal bits.
+
+    Reference: T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", 1979.
+
+    >>> moments = Moments()
+    >>> for block in ([[1.0], [2.0]], [[3.0], [6.0]]):
+    ...     moments.add(np.array(block))
+    >>> moments.scaling() == Scaling.standardize([[1.0], [2.0], [3.0], [6.0]])
+    True
+    """
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, np.zeros(()), np.zeros(())
+        self._lowest, self._highest = np.array(math.inf), np.array(-math.inf)
+        self._bytes = True
+
+    def add(self, values: NDArray[Any]) -> None:
+        """One block (samples, …): a column is a feature; more axes are one; uint8 is brought into 0 … 1."""
+        self._bytes = self._bytes and values.dtype == np.uint8
+        array = _finite(values if values.ndim == 2 else values.ravel())
+        count, mean = len(array), array.mean(axis=0)
+        total, apart = self._count + count, mean - self._mean
+        self._squares = self._squares + ((array - mean) ** 2).sum(axis=0) + apart**2 * (self._count * count / total)
+        self._mean = self._mean + apart * (count / total)
+        self._count = total
+        self._lowest = np.minimum(self._lowest, array.min(axis=0))
+        self._highest = np.maximum(self._highest, array.max(axis=0))
+
+    def scaling(self) -> Scaling:
+        """What gives all of them mean 0 and deviation 1; a column without spread is only shifted."""
+        if not self._count:
+            raise DataError("no values to scale")
+        if self._bytes:
+            return Scaling(0.0, 1.0 / max(float(self._highest.max()), 1.0))
+        deviation = np.sqrt(self._squares / self._count)
+        constant = (self._lowest == self._highest) | (deviation < _SMALLEST)
+        return Scaling(_plain(self._mean), _plain(1.0 / np.where(constant, 1.0, deviation)))
+
+
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:

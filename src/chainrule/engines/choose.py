@@ -19,8 +19,11 @@ def default() -> str:
     return os.environ.get("CHAINRULE_ENGINE") or ("native" if importlib.util.find_spec("llvmlite") else "reference")
 
 
-def choose(engine: str | Engine | None = None) -> Engine:
+def choose(engine: str | Engine | None = None, *, profile: bool = False) -> Engine:
     """The engine of this name, the engine given, or the default; by default, ops that native lacks go to the reference.
+
+    With ``profile``, the native engine adds up where the time goes. Raises `EngineError` for a name that is not known,
+    and for native where llvmlite is not installed.
 
     >>> choose("reference").name
     'reference'
@@ -29,9 +32,15 @@ def choose(engine: str | Engine | None = None) -> Engine:
     if not isinstance(name, str):
         return name
     if name == "native":
-        from chainrule.engines.native import NativeEngine
-
-        return NativeEngine(otherwise=choose("reference") if engine is None else None)
+        try:
+            from chainrule.engines.native import NativeEngine
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "llvmlite":
+                raise
+            raise EngineError(
+                "the native engine needs llvmlite, which is not installed: pip install llvmlite"
+            ) from error
+        return NativeEngine(profile=profile, otherwise=choose("reference") if engine is None else None)
     if name == "reference":
         from chainrule.engines.reference import ReferenceEngine
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from chainrule.data import Dataset, Preparation
+from chainrule.data import Dataset, Preparation, Stream
+from chainrule.data.checking import plain_array
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, ShapeError
 from chainrule.graph import FLOATS
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from chainrule.training.batch import DataSpec
 
-#: What a run is trained on and measured with: a data set, or arrays by name for a step of your own.
-Data: TypeAlias = Dataset | Mapping[str, Array]
-_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool")
+#: What a run is trained on and measured with: a data set, or arrays by name for a step of your own, or either as a
+#: stream.
+Data: TypeAlias = Dataset | Mapping[str, Array] | Stream
 
 
 def feed(data: Data, preparation: Preparation, classes: tuple[str, ...] | None) -> tuple[DataSpec, dict[str, Array]]:
     """What the graph has to know of the data, and the arrays it is fed with, those that prepare included.
 
-    Raises `DataError` for what is no data, and for arrays whose lengths differ.
+    Of a stream, those that prepare alone: the others come while it is fed. Raises `DataError` for what is no data, and
+    for arrays whose lengths differ.
     """
     refuse_no_data(data)
+    if isinstance(data, Stream):
+        scaled = data.arrays.get("targets", ((), ""))[1] in FLOATS
+        preparing = _preparing(preparation, scaled) if isinstance(data.head, Dataset) else {}
+        shapes = {name: array.shape for name, array in preparing.items()}
+        return DataSpec(len(data), data.arrays, shapes, classes), preparing
     if isinstance(data, Dataset):
         named = {"inputs": data.inputs, "targets": data.targets, "weights": data.weights}
         arrays = {name: np.asarray(array) for name, array in named.items() if array is not None}
@@ -40,25 +47,19 @@ def feed(data: Data, preparation: Preparation, classes: tuple[str, ...] | None) 
     return spec, arrays | preparing
 
 
-def plain_array(name: str, value: Any) -> Array:
-    """A value as an array of a dtype that graphs know, with one row a sample."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{name} holds {array.dtype}, and a network works on numbers; encode texts first")
-    if array.ndim == 0:
-        raise ShapeError(f"{name} is one number; give an array with one row a sample")
-    if array.dtype.name not in _DTYPES:
-        array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
-    return array
-
-
 def refuse_no_data(data: object) -> None:
-    """Raise `DataError` for what is neither a data set nor arrays by name."""
-    if not isinstance(data, Dataset | Mapping):
+    """Raise `DataError` for what is neither a data set, nor arrays by name, nor a stream."""
+    if not isinstance(data, Dataset | Mapping | Stream):
         raise DataError(
             f"data is a Dataset or a dictionary of arrays, not {type(data).__name__}; "
             "chainrule.data.from_arrays(inputs, targets) makes a Dataset"
         )
+
+
+def refuse_stream(data: object) -> None:
+    """Raise `DataError` for a stream, where samples are asked for by their numbers."""
+    if isinstance(data, Stream):
+        raise DataError("a stream trains and evaluates; for this, take samples of it: stream.take(1000)")
 
 
 def refuse_other_kinds(known: DataSpec | None, spec: DataSpec) -> None:
@@ -75,7 +76,7 @@ def refuse_other_data(known: DataSpec | None, spec: DataSpec, data: Data) -> Non
         if name in spec.arrays and spec.arrays[name][0] != shape:
             now = spec.arrays[name][0]
             raise ShapeError(f"the run was trained on {name} of {list(shape)} a sample, and these are {list(now)}")
-    theirs = data.classes if isinstance(data, Dataset) else None
+    theirs = data.classes if isinstance(data, Dataset | Stream) else None
     if theirs is None or known.classes is None or theirs == known.classes:
         return
     # Classes without names of their own are counted: their labels are places in the run's list.

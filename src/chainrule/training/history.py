@@ -15,7 +15,8 @@ class History:
     """What happened: ``steps["loss"]`` is an array over steps, ``epochs`` a list of records, ``samples`` a count.
 
     A step's record has step, epoch, samples, what the step function recorded, gradient_norm, learning_rate and
-    seconds; an epoch's has the means over its samples, what was validated, seconds and samples_per_second.
+    seconds; an epoch's has the means over its samples, what was validated, seconds and samples_per_second. Those of
+    a stream have waited besides: the seconds, of those told, in which no data were there.
 
     >>> history = History()
     >>> history.add_step({"step": 1, "epoch": 1, "samples": 32, "loss": 0.5})
@@ -44,7 +45,8 @@ class History:
     def add_step(self, record: Mapping[str, Any]) -> None:
         """Append the record of a step."""
         for name in record:
-            self._columns.setdefault(name, [float("nan")] * self._count)
+            if name not in self._columns:
+                self._columns[name] = [float("nan")] * self._count
         self._count += 1
         for name, column in self._columns.items():
             column.append(record.get(name, float("nan")))
@@ -67,8 +69,10 @@ class History:
             # The mean of what never changes is that number itself, not one that rounding has touched.
             name: float(column[0] if (column == column[0]).all() else np.average(column, weights=samples))
             for name, column in part.items()
-            if name not in ("step", "epoch", "samples", "seconds")
+            if name not in ("step", "epoch", "samples", "seconds", "waited")
         }
         rate = int(samples.sum()) / max(seconds, 1e-9)
         record: Record = {"epoch": int(epochs[-1]), "steps": len(samples), "samples": int(samples.sum())}
-        return {**record, **means, "seconds": seconds, "samples_per_second": rate}
+        record |= {**means, "seconds": seconds, "samples_per_second": rate}
+        # An epoch that was begun on other data has steps that did not wait, and those have no such number.
+        return record | ({"waited": float(np.nansum(part["waited"]))} if "waited" in part else {})

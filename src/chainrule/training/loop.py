@@ -14,15 +14,16 @@ from chainrule.graph import Node
 from chainrule.layers.scope import AnyLayer
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
+from chainrule.training.feeds import Feed
 from chainrule.training.history import History
 from chainrule.training.interrupt import interruption
 from chainrule.training.step import BuiltStep, Step, build_step, initial_state
 
 Measure = Callable[[], dict[str, float]]
-Order = Callable[[int], Array]
 
-#: Calls into the engine return this often, for progress, Ctrl-C and callbacks.
-_SECONDS_PER_CALL = 0.1
+#: Calls into the engine, with the records of their steps, take about this long: progress, Ctrl-C and callbacks are to
+#: wait for no more than 0.1 s, or a step that is longer, and a machine may be twice as slow as it was a moment ago.
+_SECONDS_PER_CALL = 0.05
 
 
 class Training:
@@ -81,17 +82,15 @@ class Training:
 
     def loop(
         self,
-        spec: DataSpec,
-        data: Mapping[str, Array],
-        order: Order,
+        samples: int,
+        feed: Feed,
         epochs: int,
         callbacks: Sequence[Callback] = (),
         validate: Measure | None = None,
     ) -> None:
         """Train until ``epochs`` epochs are done, a callback stops it, or Ctrl-C: all leave the state whole."""
         self.stopped = ""
-        size = min(self.batch_size, spec.samples)
-        self.built(spec, size)
+        self.built(feed.spec, min(self.batch_size, samples))
         self._callbacks = callbacks
         for place, callback in enumerate(callbacks):
             # Handed over once: a callback that has gone on since knows better than the checkpoint did.
@@ -102,8 +101,8 @@ class Training:
         try:
             with interruption(lambda: self.stop("interrupted")):
                 while self.epoch < epochs and not self.stopped:
-                    self._epoch(spec, data, order(self.epoch), size, callbacks)
-                    if self.offset < spec.samples:
+                    self._epoch(samples, feed, callbacks)
+                    if self.offset < samples:
                         break
                     self.epoch, self.offset = self.epoch + 1, 0
                     record = self._record(validate)
@@ -112,32 +111,35 @@ class Training:
         except KeyboardInterrupt:
             self.stop("interrupted")
         finally:
+            feed.close()
             for callback in callbacks:
                 callback.on_end(self)
 
-    def _epoch(
-        self, spec: DataSpec, data: Mapping[str, Array], order: Array, size: int, callbacks: Sequence[Callback]
-    ) -> None:
+    def _epoch(self, samples: int, feed: Feed, callbacks: Sequence[Callback]) -> None:
         count = 1
-        while self.offset < spec.samples and not self.stopped:
-            left = spec.samples - self.offset
-            count = min(count, max(left // size, 1))
-            rows = order[self.offset : self.offset + count * size]
-            indices = rows.reshape(count, -1)  # the last batch of an epoch may be smaller
+        while self.offset < samples and not self.stopped:
+            fed = feed.take(self.epoch, self.offset, count, lambda: bool(self.stopped))
+            if fed is None:
+                return
+            spec, data, indices = feed.spec, fed.data, fed.indices
+            waited = {} if fed.waited is None else {"waited": fed.waited / len(indices)}
             start = time.perf_counter()
             records = self._call(spec, data, indices)
             seconds = time.perf_counter() - start
             done = int(self.arrays["step"]) - records[0]["step"] + 1  # a step that is not finite has not been taken
             self.offset += done * indices.shape[1]
             for record in records[:done]:
-                self.history.add_step({**record, "seconds": seconds / len(records)})
+                # What was waited for the data is time too: samples per second are those that a clock on the wall sees.
+                self.history.add_step({**record, "seconds": (seconds + (fed.waited or 0.0)) / len(records), **waited})
+            busy = time.perf_counter() - start
             for callback in callbacks if done else ():
                 callback.on_steps(self, records[:done])
             if done < len(records):
                 self.stopped = "not finite"
                 built, _ = self.built(spec, indices.shape[1])
                 raise NotFiniteError(self._explain_not_finite(built, data, indices[done], records[done]))
-            count = max(1, round(count * min(_SECONDS_PER_CALL / max(seconds, 1e-9), 8.0)))
+            # As many as fit into a call at this speed, but no leap on the word of one measurement.
+            count = max(1, min(round(len(indices) * _SECONDS_PER_CALL / max(busy, 1e-9)), 8 * count))
 
     def _call(self, spec: DataSpec, data: Mapping[str, Array], indices: Array) -> list[dict[str, Any]]:
         _, program = self.built(spec, indices.shape[1])

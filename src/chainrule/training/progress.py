@@ -11,7 +11,7 @@ from chainrule.training.callbacks import Callback
 from chainrule.training.loop import Training
 
 _VALIDATION = "validation_"
-_UNSHOWN = ("seconds", "samples_per_second", "gradient_norm", "learning_rate")
+_UNSHOWN = ("seconds", "samples_per_second", "gradient_norm", "learning_rate", "waited")
 _NARROWEST, _GAP = 8, "  "
 
 

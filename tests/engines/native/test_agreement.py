@@ -7,6 +7,7 @@ import random
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ import pytest
 import chainrule as cr
 from chainrule.engines.native import NativeEngine, cache, driver, grouping
 from chainrule.engines.native import engine as engine_module
-from chainrule.engines.native.expressions import EMIT
+from chainrule.engines.native.expressions import EMIT, Emitter, Index
 from chainrule.engines.native.kernels import LOOPS
+from chainrule.engines.native.program import NativeProgram
+from chainrule.engines.native.types import REGISTER
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError, EngineError, GraphError
-from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, remake, rewrite
+from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, rem, remake, rewrite, topological
 from chainrule.graph.ops import TUPLE
 from tests.conformance.cases import CASES
-from tests.engines.native.fuzzing import differ, draw, fuzz, program, shrink
+from tests.engines.native.fuzzing import UPDATES, Trial, differ, draw, examine, fuzz, outputs, program, shrink, trials
 
 _TOLERANCE = {"float32": (2e-5, 1e-6), "float64": (1e-12, 1e-13)}
 
@@ -73,16 +76,38 @@ def test_every_op_of_the_list_is_known() -> None:
 
 
 def test_random_graphs_with_their_gradients_agree() -> None:
-    failures = fuzz(100, 20261121, NativeEngine())
+    failures = fuzz(50, 20261121, NativeEngine())
     assert not failures, program(failures[0])
 
 
+def test_random_graphs_are_of_every_kind() -> None:
+    """Loops in loops, several carries, backwards; updates of every kind; and every op but those of data."""
+    drawn = [trial for group in trials(300, 20261121) for trial in group]
+    nodes = [node for trial in drawn for node in topological(outputs(trial).values(), bodies=True)]
+    scans = [node for node in nodes if node.op == "scan"]
+    assert {node.op for node in nodes} >= set(OPS) - {"stop_gradient"}
+    assert any(node.op == "scan" for scan in scans for node in topological(scan.attributes["next"]))
+    assert {1, 2, 3} <= {scan.attributes["n_carry"] for scan in scans}
+    assert {0, 1, 2} <= {scan.attributes["n_xs"] for scan in scans}
+    assert {True, False} == {scan.attributes["reverse"] for scan in scans}
+    assert any(node.op == "window" and node.inputs[0].op == "window" for node in nodes)
+    assert {update for trial in drawn for update in trial.updates} == set(range(len(UPDATES)))
+
+
 def test_the_fuzzer_catches_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    tanh = EMIT["tanh"]
     monkeypatch.setitem(EMIT, "tanh", lambda e, node, index: EMIT["neg"](e, node, index))
     chance = random.Random(1)
     assert differ([draw(chance) for _ in range(10)], NativeEngine())
-    monkeypatch.setitem(EMIT, "tanh", tanh)
+
+
+def test_the_fuzzer_catches_and_shrinks_a_program_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(e: Emitter, node: Node, index: Index) -> str:
+        raise KeyError("a hole in the table")
+
+    monkeypatch.setitem(EMIT, "erf", broken)
+    failure = next(failure for group in trials(50, 2) for failure in examine(group[:8], NativeEngine()))
+    assert "a hole in the table" in program(failure)
+    assert len(failure.trial.recipe) == 1
 
 
 def _reads_nothing(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:
@@ -90,34 +115,66 @@ def _reads_nothing(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]
     return set(), set()
 
 
-def _wrong_rewrite(graph: Graph) -> Graph:
+def _rewritten(change: Callable[[Node], Node]) -> Callable[[Graph], Graph]:
+    return lambda graph: rewrite(graph).map(lambda node, inputs: change(remake(node, inputs)))
+
+
+def _wrong_sum(made: Node) -> Node:
     """A planted fault: a sum becomes a difference."""
-
-    def change(node: Node, inputs: tuple[Node, ...]) -> Node:
-        made = remake(node, inputs)
-        return make("sub", made.inputs) if made.op == "add" and made.rank == 2 else made
-
-    return rewrite(graph).map(change)
+    return make("sub", made.inputs) if made.op == "add" and made.rank == 2 else made
 
 
-FAULTS: dict[str, tuple[Any, str, Any]] = {
-    "fusion": (grouping, "_reached", _reads_nothing),
-    "memory": (driver, "plan", lambda lifetimes: ([0] * len(lifetimes), sum(life.size for life in lifetimes) + 64)),
-    "rewrite": (engine_module, "rewrite", _wrong_rewrite),
+def _wrong_way(made: Node) -> Node:
+    """A planted fault: loops run the wrong way."""
+    turned = {**made.attributes, "reverse": not made.attributes["reverse"]} if made.op == "scan" else {}
+    return make("scan", made.inputs, **turned) if turned else made
+
+
+def _overwritten(self: NativeProgram, state: Any, fixed: Any, each: Any, until: str = "") -> Any:
+    """A planted fault: x is written before w has read it."""
+    rows: dict[str, list[Any]] = {}
+    now = dict(state)
+    for n in range(len(each["run"])):
+        slices = {name: array[n] for name, array in each.items()}
+        first = self.run({name: ({**fixed, **now} | slices)[name] for name in self.graph.inputs})
+        now |= {name: first[name] for name in now if name in first and name.endswith("/x")}
+        second = self.run({name: ({**fixed, **now} | slices)[name] for name in self.graph.inputs})
+        now |= {name: second[name] for name in now if name in second and not name.endswith("/x")}
+        for name in first:
+            if name not in state:
+                rows.setdefault(name, []).append(first[name])
+        if not first[until]:
+            break
+    return now, {name: np.stack(row) for name, row in rows.items()}
+
+
+_NO_PLAN = lambda lifetimes: ([0] * len(lifetimes), sum(life.size for life in lifetimes) + 64)  # noqa: E731
+
+#: What is broken, how many entries show it at most, and in what its program may be seen to be of that kind.
+FAULTS: dict[str, tuple[Any, str, Any, int, str]] = {
+    "fusion": (grouping, "_reached", _reads_nothing, 8, ""),
+    "memory": (driver, "plan", _NO_PLAN, 8, ""),
+    "rewrite": (engine_module, "rewrite", _rewritten(_wrong_sum), 8, ""),
+    "loops": (engine_module, "rewrite", _rewritten(_wrong_way), 6, "scan(carries"),
+    "updates": (NativeProgram, "repeat", _overwritten, 1, "updates=("),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_fuzzer_catches_and_shrinks_a_planted_fault(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(*FAULTS[fault])
-    chance = random.Random(3)
+    *place, most, mark = FAULTS[fault]
+    monkeypatch.setattr(*place)
     engine = NativeEngine()
-    recipes = [draw(chance) for _ in range(25)]
-    failing = differ(recipes, engine)
+    once, repeated = trials(50, 3)
+    group = (repeated if fault == "updates" else once)[:15]
+    failing = differ(group, engine)
     assert failing, "the fault was not noticed"
-    found = shrink(recipes[failing[0]], lambda less: bool(differ([less], engine)))
-    assert len(found) <= 8
-    assert "recipe = " in program(found)
+    found = shrink(group[failing[0]], lambda less: bool(differ([less], engine)))
+    assert len(found.recipe) <= most
+    text = program(found)
+    assert "trial = Trial(recipe=" in text
+    assert mark in text
+    assert eval(text.split("\n")[0].removeprefix("trial = "), {"Trial": Trial}) == found
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-3)])
@@ -192,6 +249,40 @@ def test_powers_have_the_corners_of_their_definition(exponent: float) -> None:
     given = {"x": np.array([-np.inf, -2.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
     found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0, equal_nan=True)
+
+
+def _remainders_agree(dtype: str) -> bool:
+    """To the bit, for bits at random, which have quotients of any size, and for corners with corners."""
+    random, count = np.random.default_rng(0), 20_000
+    word = "uint32" if dtype == "float32" else "uint64"
+    given = {name: random.integers(0, 2**64, count, np.uint64).astype(word).view(dtype).copy() for name in "ab"}
+    limits = np.finfo(dtype)
+    small, least, most = limits.tiny, limits.smallest_subnormal, limits.max
+    corners = np.array([0, -0.0, 1, -1, 0.1, -2.5, 3, small, least, -least, most, np.inf, -np.inf, np.nan], dtype)
+    pairs = np.stack(np.meshgrid(corners, corners)).reshape(2, -1)
+    for name, array in zip("ab", pairs, strict=True):
+        given[name][: array.size] = array
+    graph = Graph({"y": rem(*(input(name, (count,), dtype) for name in "ab"))})
+    found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
+    numbers = ~np.isnan(expected)
+    return bool(
+        (np.isnan(found) == ~numbers).all() and (found[numbers].view(word) == expected[numbers].view(word)).all()
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_remainders_of_floats_are_exact(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _remainders_agree(dtype)
+
+    def short(e: Emitter, node: Node, index: Index) -> str:
+        """The straight line, right for small quotients."""
+        a, b = (e.value(x, index) for x in node.inputs)
+        kind = REGISTER[node.dtype]
+        whole = e.intrinsic("trunc", kind, e.writer.emit(f"fdiv {kind} {a}, {b}"))
+        return e.writer.emit(f"fsub {kind} {a}, {e.writer.emit(f'fmul {kind} {whole}, {b}')}")
+
+    monkeypatch.setitem(EMIT, "rem", short)
+    assert not _remainders_agree(dtype)
 
 
 def test_the_cache_trusts_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

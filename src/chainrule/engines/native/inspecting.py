@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.engines.native.driver import Block, size_in_bytes
 from chainrule.engines.native.grouping import LOOPS, MOVES, Group
+from chainrule.engines.native.memory import Lifetime
 from chainrule.graph import ELEMENTWISE, Graph, Node, expression, topological
 
 if TYPE_CHECKING:
@@ -19,27 +20,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """The size of things: nodes in the graph, loops called, kernels written, and bytes."""
+    """The size of things: nodes in the graph, loops called, kernels written, and bytes.
+
+    ``stored`` is the bytes of all intermediate values, ``peak`` the most that are needed at one time, ``arena`` what
+    they take, and ``names`` the kernels, in the order in which they are first called.
+    """
 
     nodes: int
     calls: int
     kernels: int
     stored: int
+    peak: int
     arena: int
+    names: tuple[str, ...]
+
+    @property
+    def reuse(self) -> float:
+        """How often a byte of the arena is used."""
+        return self.stored / self.arena if self.arena else 1.0
 
     def __str__(self) -> str:
-        reuse = self.stored / self.arena if self.arena else 1.0
         return (
             f"{self.nodes} nodes, {self.calls} loops by {self.kernels} kernels; "
-            f"{self.stored:,} bytes of intermediate values in an arena of {self.arena:,} ({reuse:.1f} to a byte)"
+            f"{self.stored:,} bytes of intermediate values, {self.peak:,} of them at the peak, "
+            f"in an arena of {self.arena:,} ({self.reuse:.1f} to a byte)"
         )
 
 
 def plan_of(graph: Graph, block: Block) -> Plan:
     """The plan of a graph and its block, bodies of scans included."""
     nodes = len(topological(graph.outputs.values(), bodies=True))
-    stored = sum(life.size for life in block.lifetimes.values())
-    return Plan(nodes, len(block.module.calls), len(block.module.kernels), stored, block.size)
+    lives = list(block.lifetimes.values())
+    stored = sum(life.size for life in lives)
+    names = tuple(dict.fromkeys(kernel for kernel, _ in block.module.calls))
+    return Plan(nodes, len(block.module.calls), len(block.module.kernels), stored, _peak(lives), block.size, names)
+
+
+def _peak(lives: Sequence[Lifetime]) -> int:
+    """The most bytes that are needed at one time: no arena can be smaller.
+
+    >>> _peak([Lifetime(64, 0, 1), Lifetime(64, 1, 2), Lifetime(64, 2, 3)])
+    128
+    """
+    times = {life.first for life in lives}
+    return max((sum(life.size for life in lives if life.first <= now <= life.last) for now in times), default=0)
 
 
 def fused(group: Group, read: Sequence[Node]) -> list[Node]:
@@ -48,14 +72,22 @@ def fused(group: Group, read: Sequence[Node]) -> list[Node]:
 
 
 def loops(program: NativeProgram) -> str:
-    """Each call with its loop nest: the axes, what is read, and what is computed, as one formula a stored node."""
+    """Each call with its loop nest: the axes, the kernel, and what is computed, as one formula a stored node."""
     names: dict[Node, str] = {node: name for name, node in program.written.inputs.items()}
+    kernels = {group: kernel for kernel, group in program.written.block.module.calls}
     lines: list[str] = []
-    _loops(program.written.block, program.written.graph, names, lines, "")
+    _loops(program.written.block, program.written.graph, kernels, names, lines, "")
     return "\n".join(lines)
 
 
-def _loops(block: Block, graph: Graph, names: dict[Node, str], lines: list[str], indent: str) -> None:
+def _loops(
+    block: Block,
+    graph: Graph,
+    kernels: Mapping[Group, str],
+    names: dict[Node, str],
+    lines: list[str],
+    indent: str,
+) -> None:
     outputs = {node: f"{name}'" if name in graph.inputs else name for name, node in graph.outputs.items()}
     for group in block.groups:
         if block.waits[group]:
@@ -65,16 +97,16 @@ def _loops(block: Block, graph: Graph, names: dict[Node, str], lines: list[str],
         first = group[0]
         if first.op == "scan":
             lines.append(f"{indent}for time in {first.attributes['length']}:")
-            _loops(block.bodies[first], graph, dict(names), lines, indent + "    ")
+            _loops(block.bodies[first], graph, kernels, dict(names), lines, indent + "    ")
             continue
         if first.op in ("last", "stack"):
             lines.append(f"{indent}{names[first]} = {first.op} of the scan")
             continue
         origin = graph.origins.get(first)
-        notes = [str(origin)] if origin is not None and origin.path else []
+        notes = [kernels[group]] + ([f"[{origin}]"] if origin is not None and origin.path else [])
         part = block.shares[group]
         notes += [f"shared along axis {part.axis}, {part.count} × {part.unit}"] if part else []
-        lines.append(f"{indent}for {_axes(first)}:" + (f"    # {'; '.join(notes)}" if notes else ""))
+        lines.append(f"{indent}for {_axes(first)}:    # {' '.join(notes)}")
         for node in group:
             known = {below: name for below, name in names.items() if below is not node}
             lines.append(f"{indent}    {names[node]} = {expression(node, known)}")
@@ -109,7 +141,22 @@ class Spent:
     operations: int
 
 
-def spent(program: NativeProgram, seconds: float) -> list[Spent]:
+class Profile(list[Spent]):
+    """The rows of a profile, the dearest first; as text, a table."""
+
+    dtype = "float32"
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def beside_peak(self) -> str:
+        """The table, with each row's share of what one core of this machine can do, which is measured now."""
+        from chainrule.engines.native.measuring import peak
+
+        return table(self, peak(self.dtype))
+
+
+def spent(program: NativeProgram, seconds: float) -> Profile:
     """Where the ``seconds`` of one run go, a row a call, the dearest first; the program was compiled to be profiled."""
     module, cycles = program.written.block.module, program.cycles[0]
     total = max(int(cycles.sum()), 1)
@@ -127,7 +174,10 @@ def spent(program: NativeProgram, seconds: float) -> list[Spent]:
     if cycles[0]:
         part = int(cycles[0]) / total
         rows.append(Spent("wait", "waiting for the other cores", "", part, part * seconds, 0, 0))
-    return sorted(rows, key=lambda row: -row.share)
+    found = Profile(sorted(rows, key=lambda row: -row.share))
+    if any(node.dtype == "float64" for _, group in module.calls for node in group):
+        found.dtype = "float64"
+    return found
 
 
 def _touched(node: Node, group: Group) -> Node:
@@ -157,6 +207,10 @@ def table(rows: Sequence[Spent], peak: float = 0.0, most: int = 20) -> str:
     for row in rows[:most]:
         rate, flow = row.operations / max(row.seconds, 1e-12), row.bytes / max(row.seconds, 1e-12)
         part = f" ({rate / peak:.0%} of the peak)" if peak else ""
-        what = f"{row.kernel}: {row.computes}" + (f" [{row.origin}]" if row.origin else "")
+        what = f"{row.kernel}: {row.computes or 'moves'}" + (f" [{row.origin}]" if row.origin else "")
         lines.append(f"{row.share:6.1%} {row.seconds * 1e6:9.1f} {rate / 1e9:8.1f} {flow / 1e9:7.1f}  {what}{part}")
+    rest = rows[most:]
+    if rest:
+        share, seconds = sum(row.share for row in rest), sum(row.seconds for row in rest)
+        lines.append(f"{share:6.1%} {seconds * 1e6:9.1f} {'':16}  {len(rest)} more")
     return "\n".join(lines)

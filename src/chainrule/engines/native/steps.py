@@ -7,6 +7,8 @@ import math
 from chainrule.engines.native.sharing import tile_rows
 from chainrule.graph import Graph, Node, make, remake, reshape
 
+#: What may as well be computed once more, where another loop has computed it too.
+_CHEAP = frozenset("neg add sub mul lt le eq and or not select cast".split())
 #: Fewer terms than this are summed at once.
 _MANY = 4096
 #: The blocks that an array with one long axis is cut into.
@@ -40,5 +42,14 @@ def _blocks_first(node: Node) -> Node:
         blocks = shape[0]
     if x.size % blocks:
         return node
-    rows = make("sum", (reshape(x, (blocks, math.prod(shape) // blocks)),), axes=(1,))
+    rows = make("sum", (_in_blocks(x, (blocks, x.size // blocks)),), axes=(1,))
     return make("sum", (rows,), axes=(0,))
+
+
+def _in_blocks(x: Node, shape: tuple[int, int]) -> Node:
+    """What is computed element by element, from blocks of what it is computed from: those lie straight in memory."""
+    if x.op == "broadcast" and not x.inputs[0].shape:
+        return make("broadcast", x.inputs, axes=(0, 1), sizes=shape)
+    if x.op in _CHEAP or (x.op == "power" and x.attributes["exponent"] == 2):
+        return remake(x, tuple(_in_blocks(below, shape) for below in x.inputs))
+    return reshape(x, shape)

@@ -1,7 +1,10 @@
 """The rewrite table: op -> small rewrites, each from one node to a simpler one of the same value, or nothing.
 
 What a rewrite may change: the order of a sum (so the last digits), and the sign of a zero. What it may not: a product
-with 0 or a difference of equals is left alone, because NaN and infinity keep their meaning.
+with 0 or a difference of equals is left alone, so that no NaN and no infinity is lost. At each node that is rewritten,
+as long as no finite numbers overflow on the way: what was finite or infinite is the same, what was NaN because an
+operand was NaN is NaN, and what was NaN because infinities met 0 or one another is NaN or infinite. This last is the
+price of taking factors out of sums, `reductions.of_sum`.
 """
 
 from __future__ import annotations

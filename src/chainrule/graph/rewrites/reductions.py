@@ -57,7 +57,14 @@ def _sum_of_broadcast(x: Node, axes: Sequence[int], make: Make) -> Node | None:
 
 
 def _sum_of_product(x: Node, axes: Sequence[int], make: Make) -> Node | None:
-    """A factor that is the same along an axis leaves the sum over it; so does a divisor."""
+    """A factor that is the same along an axis leaves the sum over it; so does a divisor.
+
+    Where infinities meet, the two sides may part: ∞·2 + ∞·(−1) is ∞ − ∞, so NaN, and ∞·(2 − 1) is ∞. Neither is finite,
+    but a function behind the sum that flattens infinity, as tanh does, hides the one and not the other. Whether an
+    operand may be infinite is not to be known when a graph is built, and with all factors left inside, each element of
+    a mean or of a normalization would be multiplied, and sums that are the same but for a factor would be two: so it
+    is done, and said. Likewise, finite products that overflow inside the sum may not do so outside, and the reverse.
+    """
     a, b = x.inputs
     for one, other, is_first in ((b, a, False), (a, b, True)):
         if one.op != "broadcast" or (is_first and x.op == "div"):

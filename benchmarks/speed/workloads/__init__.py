@@ -1,0 +1,10 @@
+"""The workloads by name, a file each."""
+
+from __future__ import annotations
+
+from benchmarks.speed.workload import Workload
+from benchmarks.speed.workloads import autoencoder, mlp_1, mlp_32, mlp_128, mlp_bn, tiny
+
+WORKLOADS: dict[str, Workload] = {
+    module.WORKLOAD.name: module.WORKLOAD for module in (tiny, mlp_1, mlp_32, mlp_128, mlp_bn, autoencoder)
+}

@@ -1,0 +1,15 @@
+"""One sample a step: a product of a vector and a matrix, and a weight gradient of rank 1."""
+
+from __future__ import annotations
+
+from benchmarks.speed.workload import Update, Workload
+
+WORKLOAD = Workload(
+    "mlp-1",
+    sizes=(784, 300, 10),
+    update=Update("plain", 0.02),
+    batch=1,
+    hidden="sigmoid",
+    bar=3.5,
+    aim=5.0,
+)

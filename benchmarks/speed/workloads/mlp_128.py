@@ -1,0 +1,7 @@
+"""A larger batch: mostly matrix products."""
+
+from __future__ import annotations
+
+from benchmarks.speed.workload import Update, Workload
+
+WORKLOAD = Workload("mlp-128", sizes=(784, 300, 10), update=Update("momentum", 0.05), batch=128, bar=1.7, aim=2.0)

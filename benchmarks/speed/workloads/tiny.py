@@ -1,0 +1,9 @@
+"""A network so small that a step is mostly what surrounds it."""
+
+from __future__ import annotations
+
+from benchmarks.speed.workload import Update, Workload
+
+WORKLOAD = Workload(
+    "tiny", sizes=(20, 32, 32, 2), update=Update("adam", 1e-3), batch=32, data="points", bar=12.0, aim=20.0
+)

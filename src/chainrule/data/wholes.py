@@ -1,0 +1,107 @@
+"""Arrays read piece by piece, memory-mapped or not, and the arrays of an .npz file as memory maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.chunks import Piece
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError
+
+Order = Callable[[int], NDArray[np.int32]]
+
+_BYTES, _ROWS = 1 << 20, 4096
+_STORED, _LOCAL_HEADER = 0, 30
+
+
+class Whole:
+    """All the data as one chunk: of its arrays, only the rows that are wanted are read.
+
+    >>> whole = Whole((np.arange(6.0).reshape(3, 2), np.arange(3)))
+    >>> [chunk[0].tolist() for _, chunk, _ in whole.pieces(0, 1)]
+    [[[2.0, 3.0], [4.0, 5.0]]]
+    """
+
+    def __init__(self, chunk: Any) -> None:
+        if isinstance(chunk, Dataset):
+            chunk = (chunk.inputs, chunk.targets, chunk.weights)
+        self._names = tuple(chunk) if isinstance(chunk, Mapping) else None
+        parts = chunk.values() if isinstance(chunk, Mapping) else chunk if isinstance(chunk, tuple) else (chunk,)
+        self._parts = [None if part is None else np.asarray(part) for part in parts]
+        lengths = [part.shape[0] if part.ndim else 0 for part in self._parts if part is not None]
+        if not lengths or len(set(lengths)) > 1 or not lengths[0]:
+            raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
+        self._samples = lengths[0]
+        bytes_a_row = sum(part.nbytes // len(part) for part in self._parts if part is not None)
+        self._rows = max(1, min(_ROWS, _BYTES // max(bytes_a_row, 1)))
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def pieces(self, epoch: int, start: int = 0, order: Order | None = None) -> Generator[Piece]:
+        """The samples from place ``start`` of the epoch on, in its order."""
+        places = None if order is None else order(epoch)
+        for first in range(start, self._samples, self._rows):
+            last = min(first + self._rows, self._samples)
+            rows = np.arange(first, last) if places is None else places[first:last]
+            chosen: Any = slice(first, last) if places is None else rows
+            yield f"samples {first:,} to {last - 1:,} of epoch {epoch}", self._at(chosen), rows
+
+    def sample(self, row: int) -> Any:
+        """One sample, as a chunk."""
+        return self._at(slice(row, row + 1))
+
+    def _at(self, rows: Any) -> Any:
+        parts = [None if part is None else part[rows] for part in self._parts]
+        return tuple(parts) if self._names is None else dict(zip(self._names, parts, strict=True))
+
+
+def map_npz(path: str | Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name, mapped into memory: only what is looked at is read. They are read-only.
+
+    numpy.load cannot do this for .npz; for a .npy file there is ``numpy.load(path, mmap_mode="r")``. The file has to
+    be written by numpy.savez: what numpy.savez_compressed writes can only be read whole.
+
+    Raises DataError for a file that is compressed, damaged or holds Python objects.
+    """
+    import struct
+    import zipfile
+
+    from chainrule.data.archives import npy_header
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                what = f"{path.name}, array {name!r}"
+                if member.compress_type != _STORED or member.flag_bits & 1:
+                    raise DataError(f"{what}: is compressed, and cannot be mapped; write the file with numpy.savez")
+                file.seek(member.header_offset)
+                head = file.read(_LOCAL_HEADER)
+                if len(head) < _LOCAL_HEADER or head[:4] != b"PK\x03\x04":
+                    raise DataError(f"{what}: is not where the file's list says; write the file anew")
+                start = member.header_offset + _LOCAL_HEADER + sum(struct.unpack("<HH", head[26:30]))
+                file.seek(start)
+                shape, fortran, dtype = npy_header(file, what)
+                offset = file.tell()
+                size = dtype.itemsize * int(np.prod(shape, dtype=object))
+                if dtype.hasobject or min(shape, default=0) < 0 or offset - start + size != member.file_size:
+                    raise DataError(f"{what}: holds Python objects, or is damaged; write it anew with numpy.savez")
+                order: Any = "F" if fortran else "C"
+                found[name] = (
+                    np.asarray(np.memmap(path, dtype, "r", offset, shape, order)) if size else np.empty(shape, dtype)
+                )
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError, struct.error) as error:
+        raise DataError(f"{path.name}: not a whole .npz file ({error}); write it anew with numpy.savez") from error
+    if not found:
+        raise DataError(f"{path.name}: there are no arrays in it")
+    return found
