@@ -30,6 +30,7 @@ def divide_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(sharing, "_unit", unit)
+    monkeypatch.setattr(driver, "SMALL", 0.0)
     monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
 
 

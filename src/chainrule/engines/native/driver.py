@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
-from chainrule.engines.native.sharing import seconds, share, waits
+from chainrule.engines.native.sharing import SMALL, seconds, share, waits
 from chainrule.engines.native.text import Writer
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
@@ -76,7 +76,7 @@ class Block:
     ``given`` are the nodes that have a place already: inputs, constants, and in a body its params. ``targets`` are
     outputs that are written to memory of the caller's, and take none of the arena. ``feeds`` are outputs that the
     caller puts in the place of a given node afterwards: those of which it is proved that nothing reads the old value
-    later are written there at once; they are in ``replaces``.
+    later are written there at once; they are in ``replaces``. ``times`` is how often all of it is done in one run.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Block:
         *,
         targets: Collection[Node] = (),
         feeds: Mapping[Node, Node] | None = None,
+        times: int = 1,
     ) -> None:
         self.outputs, self.module, self.targets = outputs, module, targets
         self.stored = stored_nodes(outputs, given)
@@ -94,10 +95,13 @@ class Block:
         self.groups = groups(order, self.stored)
         self.read = {group: self._reads(group) for group in self.groups}
         self.replaces = {new: old for new, old in (feeds or {}).items() if self._may_replace(new, old)}
-        self.bodies = {node: Body(node, order, module) for node in order if node.op == "scan"}
-        self.shares = {group: share(group, self.read[group], module.cores) for group in self.groups}
+        self.bodies: dict[Node, Body] = {node: Body(node, order, module) for node in order if node.op == "scan"}
+        #: About how long one core takes.
+        self.seconds: float = sum(self._seconds(group) for group in self.groups)
+        cores = module.cores if times * self.seconds > SMALL else 1
+        self.shares = {group: share(group, self.read[group], cores) for group in self.groups}
         #: Whether any of it is shared between cores; what is not is done by the first alone.
-        self.shared = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
+        self.shared: bool = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
         listed = waits(
             self.groups,
             [self.read[group] for group in self.groups],
@@ -105,13 +109,6 @@ class Block:
             self.replaces,
         )
         self.waits = {group: self.shared and wait for group, wait in zip(self.groups, listed, strict=True)}
-        #: About how long one core takes.
-        self.seconds = sum(
-            node.attributes["length"] * self.bodies[node].block.seconds
-            if (node := group[0]).op == "scan"
-            else seconds(group, self.read[group])
-            for group in self.groups
-        )
         self.lifetimes = self._lifetimes()
         offsets, self.size = plan(list(self.lifetimes.values()))
         self.offsets = dict(zip(self.lifetimes, offsets, strict=True))
@@ -119,6 +116,11 @@ class Block:
     def _reads(self, group: Group) -> list[Node]:
         node = group[0]
         return [*node.inputs] if node.op in ("scan", "last", "stack") else reads(group, self.stored)
+
+    def _seconds(self, group: Group) -> float:
+        if group[0].op != "scan":
+            return seconds(group, self.read[group])
+        return int(group[0].attributes["length"]) * self.bodies[group[0]].block.seconds
 
     def _may_replace(self, new: Node, old: Node) -> bool:
         """Whether every read of the old value comes before the new one is written, element by element."""
@@ -155,7 +157,8 @@ class Block:
 
     def _behind(self, scan: Node) -> list[Node]:
         """Where the last carries of a scan may lie: with the scan, where they are stacked, or where they began."""
-        return [*scan.inputs, *(group[0] for group in self.groups if group[0].op == "stack" and scan in group[0].inputs)]
+        stacks = [group[0] for group in self.groups if group[0].op == "stack" and scan in group[0].inputs]
+        return [*scan.inputs, *stacks]
 
     def _bytes(self, node: Node) -> int:
         return self.bodies[node].size if node.op == "scan" else size_in_bytes(node)
@@ -259,7 +262,8 @@ class Block:
             with body.block.alone(w):
                 for inside, stack in stacks.items():
                     if inside not in body.block.targets:
-                        copy(w, _slice(w, places[stack], time, size_in_bytes(inside)), inner[inside], size_in_bytes(inside))
+                        size = size_in_bytes(inside)
+                        copy(w, _slice(w, places[stack], time, size), inner[inside], size)
                 for number, node in body.copied.items():
                     copy(w, body.buffer(w, places[scan], number, side), inner[node], size_in_bytes(node))
             if body.block.shared and not self.module.one_by_one:
@@ -280,7 +284,7 @@ class Body:
         outputs = list(dict.fromkeys([*following, *taken]))
         given = {node: "" for node in topological(outputs) if node.op == "param" or node in module.constants}
         targets = [node for node in outputs if node not in given]
-        self.block = Block(outputs, given, module, targets=targets)
+        self.block = Block(outputs, given, module, targets=targets, times=scan.attributes["length"])
         #: Carries that are to become another carry, or what lies elsewhere: they are copied, by their number.
         self.copied = {
             number: node for number, node in enumerate(following) if node in given and not _is_param(node, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import weakref
 from dataclasses import dataclass
@@ -41,10 +42,12 @@ class NativeEngine:
 
     With ``profile``, programs add up the cycles of each loop; with ``verify``, every value that a program stores is
     compared with the reference engine's, and the first that differs is named. ``cpu`` names another processor than this
-    one, to see its code or to run it where both know its instructions; so does the variable ``CHAINRULE_CPU``. ``cores``
-    is how many cores share the work: by default all that the process may use, or as many as the variable
-    ``CHAINRULE_THREADS`` says; the results are the same bits with any number. With ``one_by_one``, one core does the parts
-    of all of them, the last one's first wherever they need not wait for each other. A graph with an op that is not known here is refused, or handed to the engine ``otherwise``.
+    one, to see its code or to run it where both know its instructions; so does the variable ``CHAINRULE_CPU``.
+
+    ``cores`` is how many cores share the work: by default all that the process may use, or as many as the variable
+    ``CHAINRULE_THREADS`` says; the results are the same bits with any number. With ``one_by_one``, one core does the
+    parts of all, the last one's first wherever they need not wait for each other. A graph with an op that is not known
+    here is refused, or handed to the engine ``otherwise``.
     """
 
     name = "native"
@@ -81,10 +84,11 @@ class NativeEngine:
             )
         start = time.perf_counter()
         lowered = lay_out(in_steps(rewrite(graph)))
-        written = write_module(lowered, target=chosen, profile=self.profile, cores=self.cores, one_by_one=self.one_by_one)
+        write = functools.partial(write_module, target=chosen, cores=self.cores, one_by_one=self.one_by_one)
+        written = write(lowered, profile=self.profile)
         if self.verify:
             graph = with_stored(lowered, written.block.stored)
-            written = write_module(graph, target=chosen, cores=self.cores)
+            written = write(graph)
         code, source = _code(written.text, chosen)
         resident = {id(node) for node in written.resident}
         signature = {

@@ -97,7 +97,7 @@ def _loops(
         first = group[0]
         if first.op == "scan":
             lines.append(f"{indent}for time in {first.attributes['length']}:")
-            _loops(block.bodies[first], graph, kernels, dict(names), lines, indent + "    ")
+            _loops(block.bodies[first].block, graph, kernels, dict(names), lines, indent + "    ")
             continue
         if first.op in ("last", "stack"):
             lines.append(f"{indent}{names[first]} = {first.op} of the scan")
@@ -187,7 +187,7 @@ def _touched(node: Node, group: Group) -> Node:
 def _reads(block: Block) -> dict[Group, list[Node]]:
     found = dict(block.read)
     for body in block.bodies.values():
-        found |= _reads(body)
+        found |= _reads(body.block)
     return found
 
 

@@ -146,7 +146,8 @@ def _sum(e: Emitter, root: Node, part: Share | None) -> None:
         e.store("%out", root, kept, _total(e, [x.shape[axis] for axis in axes], root.dtype, term))
 
     if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
-        _accumulate(e, root, [x.shape[axis] for axis in axes], lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
+        sizes = [x.shape[axis] for axis in axes]
+        _accumulate(e, root, sizes, lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
     else:
         nest(e, root.shape, inside, part)
 

@@ -15,7 +15,7 @@ from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops,
 from chainrule.engines.native.machine import Code, assembly
 from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
-from chainrule.engines.native.team import Sync, cores, team
+from chainrule.engines.native.team import Pace, Sync, cores, team
 from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
 from chainrule.graph import Graph
 
@@ -38,6 +38,7 @@ class NativeProgram:
         #: The cores that it is written for, each with its cycles, the waiting first and then call by call.
         module = written.block.module
         self.cores = module.cores if written.block.shared and not module.one_by_one else 1
+        self._pace = Pace(self.cores)
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
@@ -133,8 +134,8 @@ class NativeProgram:
         moving = np.array([*moves, 0], np.int64)
         swapping = np.array([*swaps, 0], np.int64)
         # A call that is over before another thread is awake is better done alone.
-        wanted = self.cores if count * self.written.block.seconds > _WORTH_SHARING else 1
-        with self._lock, team().lent(min(wanted, cores())) as lent:
+        worth = self.cores > 1 and count * self.written.block.seconds > _WORTH_SHARING
+        with self._lock, team().lent(min(self._pace.next(), cores()) if worth else 1) as lent:
             sync = Sync()
             tables = [(ctypes.c_void_p * len(pointers))(*pointers) for _ in range(lent)]
 
@@ -154,7 +155,10 @@ class NativeProgram:
             else:
                 team().run(part, sync, lent)
                 done = sync.result
-            self.seconds += time.perf_counter() - start
+            took = time.perf_counter() - start
+            if worth and done:
+                self._pace.took(lent, took / done)
+            self.seconds += took
             self.runs += done
         return done
 

@@ -50,7 +50,7 @@ out:
 }}
 """
 
-#: ``repeat(count, table, arena, lengths, times, moves, n_slots, swaps, n_swaps, stop, core, cores, sync) -> runs done``.
+#: ``repeat(count, table, arena, lengths, times, moves, slots, swaps, pairs, stop, core, cores, sync) -> runs done``.
 #: ``moves`` has the bytes by which each pointer of the table goes on; ``swaps`` pairs of slots that change places;
 #: ``stop`` is the slot of a byte-sized output (or -1) that ends it when false: then the pointers stay as they were for
 #: that run. A number that is too small to be normal counts as zero, while it runs.

@@ -16,6 +16,8 @@ from chainrule.graph import ELEMENTWISE, Node
 
 #: A loop that one core would be done with in this time (seconds) is left to the first.
 _SHORT = 1.0e-6
+#: A program that one core is done with in this time is not shared at all.
+SMALL = 20.0e-6
 #: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
 _TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
 _DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits div power".split())
@@ -73,7 +75,7 @@ def share(roots: Sequence[Node], read: Sequence[Node], cores: int) -> Share | No
         return None
     if seconds(roots, read) < _SHORT:
         return None
-    found = [option for option in (Share(axis, _unit(node, axis), size) for axis, size in enumerate(node.shape))]
+    found = [Share(axis, _unit(node, axis), size) for axis, size in enumerate(node.shape)]
     enough = [option for option in found if option.count >= 4 * cores or (option.count and option.count % cores == 0)]
     best = enough[0] if enough else max(found, key=lambda option: option.count, default=None)
     return best if best is not None and best.count > 1 else None
@@ -96,7 +98,7 @@ def _unit(node: Node, axis: int) -> int:
 
 @dataclass(frozen=True)
 class Run:
-    """How an operand is read along with an axis: element i needs the ``factor`` elements from i·factor on, and no other."""
+    """How an operand is read along with an axis: element i needs the ``factor`` elements from i·factor on, no other."""
 
     axis: int
     factor: int = 1
@@ -216,9 +218,7 @@ def waits(
     return found
 
 
-def _in_step(
-    group: Sequence[Node], read: Sequence[Node], own: Share | None, node: Node, other: Share | None
-) -> bool:
+def _in_step(group: Sequence[Node], read: Sequence[Node], own: Share | None, node: Node, other: Share | None) -> bool:
     """Whether each core's part of a group touches just the part of a node that the same core has."""
     if own is None or other is None:
         return own is other

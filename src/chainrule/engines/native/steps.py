@@ -1,8 +1,6 @@
-"""Sums in two steps: a large array that becomes one number is first summed block by block, by as many cores as there are."""
+"""Sums in two steps: a large array that becomes one number is first summed block by block, by all cores."""
 
 from __future__ import annotations
-
-import math
 
 from chainrule.engines.native.sharing import tile_rows
 from chainrule.graph import Graph, Node, make, remake, reshape

@@ -32,7 +32,7 @@ def cores() -> int:
 
 @functools.cache
 def _available() -> int:
-    """The cores that this process is allowed: one for each pair of threads that share one, and no more than its quota."""
+    """The cores that this process may use: two threads of a core are one, and a quota of time is kept."""
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     allowed = os.sched_getaffinity(0)
@@ -75,6 +75,39 @@ class Sync:
         """Whether a core has come to the end of the call: it says so itself, as the last thing it does."""
         return bool(self._bytes[8 * FINISHED + core])
 
+
+class Pace:
+    """How many cores the next call gets: all of them, as long as they are faster together than one alone.
+
+    Where another program has one of the cores, all wait for the one that has to share. So the time of a run is
+    watched, and now and then the other way is tried; the results are the same bits either way.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._recent: dict[int, float] = {}
+        self._calls = 0
+
+    def next(self) -> int:
+        """The number of cores to take."""
+        self._calls += 1
+        together, alone = self._recent.get(self._cores), self._recent.get(1)
+        if self._cores == 1 or together is None:
+            return self._cores
+        if alone is None:
+            return 1 if self._calls > _FIRST_TRY else self._cores
+        faster = 1 if alone < together else self._cores
+        if self._calls % (_TRY_ALL if faster == 1 else _TRY_ONE) == 0:
+            return self._cores + 1 - faster
+        return faster
+
+    def took(self, cores: int, seconds: float) -> None:
+        """Note the seconds of one run."""
+        self._recent[cores] = seconds
+
+
+#: Calls before one core is tried for the first time, and between later tries of one core, and of all.
+_FIRST_TRY, _TRY_ONE, _TRY_ALL = 3, 100, 8
 
 Part = Callable[[int], Any]
 

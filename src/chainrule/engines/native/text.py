@@ -22,8 +22,10 @@ def loop_hints() -> str:
     lines = []
     for number, (lanes, vectors) in enumerate(_HINTS):
         first = 10 * number
-        names = ("vectorize.enable", "i1 true"), ("vectorize.width", f"i32 {lanes}"), ("interleave.count", f"i32 {vectors}")
-        parts = [f'!{{!"llvm.loop.{name}", {value}}}' for name, value in names] + ['!{!"llvm.loop.unroll.disable"}']
+        asked = {"vectorize.enable": "i1 true", "vectorize.width": f"i32 {lanes}", "interleave.count": f"i32 {vectors}"}
+        parts = [f'!{{!"llvm.loop.{name}", {value}}}' for name, value in asked.items()] + [
+            '!{!"llvm.loop.unroll.disable"}'
+        ]
         lines.append(f"!{first} = distinct !{{!{first}, {', '.join(f'!{first + 1 + n}' for n in range(len(parts)))}}}")
         lines += [f"!{first + 1 + n} = {part}" for n, part in enumerate(parts)]
     return "\n".join(lines)
