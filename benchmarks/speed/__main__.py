@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.speed import page, training
 from benchmarks.speed.machine import made_with, peaks, warn_if_busy
 from benchmarks.speed.others import OTHERS
+from benchmarks.speed.others import measure as measure_other
 from benchmarks.speed.peers import chosen
 from benchmarks.speed.workload import write_data
 from benchmarks.speed.workloads import WORKLOADS
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         {**row, "data": source if WORKLOADS[name].data == "digits" else "points"},
                     )
                 continue
-            lines = OTHERS[name](folder, settings.quick)
+            lines = measure_other(name, folder, settings.quick)
             print("\n".join(page.line_text(line.kept()) for line in lines), flush=True)
             if keeping:
                 keep(kept, "others", name, {"lines": [line.kept() for line in lines]})

@@ -64,9 +64,11 @@ def test_batches_come_out_in_order(chunk: int, most: int, slot_bytes: int, monke
 
 @pytest.mark.parametrize("start", [0, 4, 20, 22, 23])
 def test_it_begins_where_it_is_told(start: int) -> None:
-    found = drain(Ring(counting(23), 4, first=1, start=start, last=3))
+    made: list[int] = []
+    found = drain(Ring(counting(23, 10, made), 4, first=1, start=start, last=3))
     numbers = [1000 + place for place in range(start, 23)] + [2000 + place for place in range(23)]
     assert np.concatenate(found).tolist() == numbers
+    assert (1000 in made) == (start < 23)  # an epoch that is done is not gone through again
 
 
 def test_a_slot_that_is_in_use_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
