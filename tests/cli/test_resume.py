@@ -48,12 +48,12 @@ def test_resuming_ends_with_the_same_bits(command: Command) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_training_is_saved_and_goes_on(command: Command, number: int, code: int) -> None:
     # Stochastic descent: an epoch takes long enough to be interrupted in the middle of one.
-    slow = (*TRAIN, "--epochs", "6", "--batch-size", "2")
+    slow = (*TRAIN, "--patience", "300", "--epochs", "300", "--batch-size", "2")
     arguments = [sys.executable, "-m", "chainrule", *slow, "--output", "parts"]
     running = subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert running.stderr is not None
     errors = ""
-    while "1/6" not in errors:
+    while "1/300" not in errors:
         line = running.stderr.readline()
         assert line, "the training ended before its first epoch"
         errors += line
@@ -66,10 +66,10 @@ def test_an_interrupted_training_is_saved_and_goes_on(command: Command, number: 
     assert "chainrule train --resume parts" in rest
     assert "Test" not in output
     run = cr.load("parts")
-    assert 1 <= run.epoch < 6
+    assert 1 <= run.epoch < 300
     assert is_whole(run)
     command.works("train", "--resume", "parts")
-    assert cr.load("parts").epoch == 6
+    assert cr.load("parts").epoch == 300
     if number == signal.SIGINT:
         command.works(*slow, "--output", "whole")
         assert same("whole", "parts")

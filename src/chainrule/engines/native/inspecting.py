@@ -23,7 +23,8 @@ class Plan:
     """The size of things: nodes in the graph, loops called, kernels written, and bytes.
 
     ``stored`` is the bytes of all intermediate values, ``peak`` the most that are needed at one time, ``arena`` what
-    they take, and ``names`` the kernels, in the order in which they are first called.
+    they take, and ``names`` the kernels, in the order in which they are first called. ``cores`` is how many the work is
+    shared between, and ``waits`` how often they wait for each other in a run, its end included.
     """
 
     nodes: int
@@ -33,6 +34,8 @@ class Plan:
     peak: int
     arena: int
     names: tuple[str, ...]
+    cores: int = 1
+    waits: int = 0
 
     @property
     def reuse(self) -> float:
@@ -43,7 +46,8 @@ class Plan:
         return (
             f"{self.nodes} nodes, {self.calls} loops by {self.kernels} kernels; "
             f"{self.stored:,} bytes of intermediate values, {self.peak:,} of them at the peak, "
-            f"in an arena of {self.arena:,} ({self.reuse:.1f} to a byte)"
+            f"in an arena of {self.arena:,} ({self.reuse:.1f} to a byte); "
+            + (f"{self.cores} cores, {self.waits} waits" if self.cores > 1 else "one core")
         )
 
 
@@ -53,7 +57,18 @@ def plan_of(graph: Graph, block: Block) -> Plan:
     lives = list(block.lifetimes.values())
     stored = sum(life.size for life in lives)
     names = tuple(dict.fromkeys(kernel for kernel, _ in block.module.calls))
-    return Plan(nodes, len(block.module.calls), len(block.module.kernels), stored, _peak(lives), block.size, names)
+    sizes = len(block.module.calls), len(block.module.kernels), stored, _peak(lives), block.size
+    cores = block.module.cores if block.shared else 1
+    return Plan(nodes, *sizes, names, cores, _waits(block) + 1 if cores > 1 else 0)
+
+
+def _waits(block: Block) -> int:
+    inside = (
+        int(scan.attributes["length"]) * (_waits(body.block) + 1)
+        for scan, body in block.bodies.items()
+        if body.block.shared
+    )
+    return sum(block.waits.values()) + sum(inside)
 
 
 def _peak(lives: Sequence[Lifetime]) -> int:

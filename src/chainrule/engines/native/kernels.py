@@ -205,6 +205,8 @@ def _max(e: Emitter, root: Node, part: Share | None) -> None:
     def inside(kept: Index) -> None:
         def turn(reduced: Index, values: list[str]) -> list[str]:
             new = e.value(x, _interleave(x.rank, axes, kept, reduced))
+            if root.op == "max" and x.dtype in FLOATS:
+                return [e.intrinsic("maximum", kind, values[0], new)]
             better = _better(e, x.dtype, kind, new, values[0])
             best = e.writer.emit(f"select i1 {better}, {kind} {new}, {kind} {values[0]}")
             if root.op == "max":
@@ -215,7 +217,11 @@ def _max(e: Emitter, root: Node, part: Share | None) -> None:
             return [best, e.writer.emit(f"select i1 {better}, i64 {place}, i64 {values[1]}")]
 
         start = [(kind, literal(low, x.dtype))] + ([("i64", "0")] if root.op == "argmax" else [])
-        results = reduction(e, sizes, start, turn)
+        lanes = e.vector_bytes // BYTES[x.dtype]
+        inner = sizes[-1] if sizes else 1
+        vectors = root.op == "max" and x.dtype in FLOATS and inner >= lanes
+        hint = loop_hint(lanes, 4 if inner >= 4 * lanes else 1) if vectors else ""
+        results = reduction(e, sizes, start, turn, hint)
         value = results[0] if root.op == "max" else convert(e, results[1], "int64", root.dtype)
         e.store("%out", root, kept, value)
 

@@ -139,12 +139,13 @@ declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)""",
     ),
     "arm": (
-        'call void asm sideeffect "yield", ""()',
+        "call void @llvm.aarch64.hint(i32 1)",
         """%mode.was = call i64 @llvm.aarch64.get.fpcr()
   %mode.new = or i64 %mode.was, 16777216
   call void @llvm.aarch64.set.fpcr(i64 %mode.new)""",
         "call void @llvm.aarch64.set.fpcr(i64 %mode.was)",
-        """declare i64 @llvm.aarch64.get.fpcr()
+        """declare void @llvm.aarch64.hint(i32)
+declare i64 @llvm.aarch64.get.fpcr()
 declare void @llvm.aarch64.set.fpcr(i64)""",
     ),
     "": ("", "", "", ""),

@@ -132,8 +132,6 @@ def of_contract(node: Node, make: Make) -> Node | None:
     for k in letters[0]:
         if k in letters[1] and k not in out and node.inputs[0].shape[letters[0].index(k)] == 1:
             return _contract_of_one(node, k, make)
-    if all(k in out for k in (*letters[0], *letters[1])) and set(letters[0]) != set(letters[1]):
-        return _outer(node, make)
     everywhere = set(letters[0]) & set(letters[1]) & set(out)
     if everywhere == {*letters[0], *letters[1]}:
         # Nothing is summed: this is a product, element by element.
@@ -143,6 +141,8 @@ def of_contract(node: Node, make: Make) -> Node | None:
         if not scalar.shape:
             whole = _ordered(make, other, letters[1 - number], out)
             return make("mul", whole, repeated(make, scalar, range(node.rank), node.shape))
+    if all(k in out for k in (*letters[0], *letters[1])):
+        return _outer(node, make)
     return None
 
 
