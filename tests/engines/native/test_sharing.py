@@ -21,13 +21,13 @@ Array = NDArray[Any]
 @pytest.fixture(autouse=True)
 def divide_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loop is worth sharing, in the smallest pieces that there are."""
-    whole = sharing._unit
+    whole = sharing.unit
 
     def unit(node: Node, axis: int) -> int:
         return whole(node, axis) if node.op == "contract" and axis == node.rank - 1 else 1
 
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
-    monkeypatch.setattr(sharing, "_unit", unit)
+    monkeypatch.setattr(sharing, "unit", unit)
     monkeypatch.setattr(driver, "SMALL", 0.0)
     monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
 

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chainrule.engines.native.dividing import divided
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
-from chainrule.engines.native.sharing import SMALL, seconds, share, waits
+from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
 from chainrule.engines.native.text import Writer
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
@@ -99,7 +100,12 @@ class Block:
         #: About how long one core takes.
         self.seconds: float = sum(self._seconds(group) for group in self.groups)
         cores = module.cores if times * self.seconds > SMALL else 1
-        self.shares = {group: share(group, self.read[group], cores) for group in self.groups}
+        axes = divided(outputs, feeds or {}, cores)
+        self.shares: dict[Group, Share | None] = {}
+        known: dict[Node, Share | None] = {}
+        for group in self.groups:
+            self.shares[group] = share(group, self.read[group], cores, axes, known)
+            known |= dict.fromkeys(group, self.shares[group])
         #: Whether any of it is shared between cores; what is not is done by the first alone.
         self.shared: bool = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
         listed = waits(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chainrule.engines.native.dividing import feeds_of
 from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
 from chainrule.engines.native.machine import ATTRIBUTES, Target, host
 from chainrule.engines.native.mathematics import definitions
@@ -61,7 +62,7 @@ def write_module(
         one_by_one=one_by_one,
     )
     given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
-    block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=_feeds(graph))
+    block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=feeds_of(graph))
     driver = _driver(block, given, outputs)
     parts = [_HEAD, *sorted(name for name in module.functions if name.startswith("declare"))]
     parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
@@ -94,21 +95,6 @@ def _driver(block: Block, given: Mapping[Node, str], outputs: Sequence[Node]) ->
                 copy(w, target, places[node], size_in_bytes(node))
     w.write("ret void")
     return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + w.text + "\n}"
-
-
-def _feeds(graph: Graph) -> dict[Node, Node]:
-    """Outputs that take the place of the input of their name in the next run, each alone in wanting to."""
-    outputs = list(graph.outputs.values())
-    inputs = graph.inputs
-    return {
-        node: inputs[name]
-        for name, node in graph.outputs.items()
-        if name in inputs
-        and node.op not in ("input", "constant")
-        and outputs.count(node) == 1
-        and inputs[name] not in outputs
-        and (node.shape, node.dtype) == (inputs[name].shape, inputs[name].dtype)
-    }
 
 
 def _resident(inputs: Iterable[Node], nodes: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:

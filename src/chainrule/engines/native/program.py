@@ -17,7 +17,7 @@ from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
 from chainrule.engines.native.team import Pace, Sync, cores, team
 from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
-from chainrule.graph import Graph
+from chainrule.graph import Graph, Node
 
 #: Seconds of work below which a call is left to the thread that makes it.
 _WORTH_SHARING = 100e-6
@@ -100,7 +100,7 @@ class NativeProgram:
         for name, node in self.written.inputs.items():
             fed_back = name in state and name in self.graph.outputs
             array = each.get(name, first[name])
-            slots.append(np.array(array, order="C") if fed_back else np.asarray(array, order="C"))
+            slots.append(_copied(array, node) if fed_back else np.asarray(array, order="C"))
             moves.append(size_in_bytes(node) if name in each else 0)
         slots += self._constants
         moves += [0] * len(self._constants)
@@ -114,7 +114,7 @@ class NativeProgram:
                 rows = slots[places[name]]
                 sides[name] = rows, rows
             elif name in state:
-                rows = np.empty(node.shape, node.dtype)
+                rows = _empty(node)
                 if name in places:
                     swaps += [places[name], len(slots)]
                     sides[name] = slots[places[name]], rows
@@ -161,6 +161,17 @@ class NativeProgram:
             self.seconds += took
             self.runs += done
         return done
+
+
+def _empty(node: Node) -> Array:
+    """An array that begins with a cache line, so that no two cores share one where an axis is divided."""
+    return _aligned(max(size_in_bytes(node), 1))[: size_in_bytes(node)].view(node.dtype).reshape(node.shape)
+
+
+def _copied(array: Array, node: Node) -> Array:
+    found = _empty(node)
+    found[...] = array
+    return found
 
 
 def _aligned(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -19,7 +19,7 @@ _SHORT = 1.0e-6
 #: A program that one core is done with in this time is not shared at all.
 SMALL = 20.0e-6
 #: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
-_TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
+TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
 _DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits div power".split())
 
 
@@ -48,7 +48,7 @@ def seconds(roots: Sequence[Node], read: Sequence[Node]) -> float:
         seen.add(node)
         waiting.extend(node.inputs)
         if node.op == "contract":
-            work += 2 * _terms(node) / _TILE
+            work += 2 * terms(node) / TILE
         elif node.op in ("sum", "max", "argmax", "fold", "scatter_add"):
             work += max(node.size, *(below.size for below in node.inputs)) / _PLAIN
         elif node.op in ELEMENTWISE:
@@ -57,7 +57,8 @@ def seconds(roots: Sequence[Node], read: Sequence[Node]) -> float:
     return max(work, written / _BYTES)
 
 
-def _terms(node: Node) -> int:
+def terms(node: Node) -> int:
+    """How many products a contraction adds up, all its elements together."""
     sizes = dict(zip(node.attributes["a_axes"], node.inputs[0].shape, strict=True))
     sizes |= dict(zip(node.attributes["b_axes"], node.inputs[1].shape, strict=True))
     return math.prod(sizes.values())
@@ -68,21 +69,53 @@ def tile_rows(height: int) -> int:
     return next((n for n in (8, 7, 6, 9, 10) if height % n == 0), 8) if height > 10 else max(height, 1)
 
 
-def share(roots: Sequence[Node], read: Sequence[Node], cores: int) -> Share | None:
-    """How the loop of these nodes is divided, or None where it is left to the first core."""
+def share(
+    roots: Sequence[Node],
+    read: Sequence[Node],
+    cores: int,
+    axes: Mapping[Node, int],
+    known: Mapping[Node, Share | None],
+) -> Share | None:
+    """How the loop of these nodes is divided, or None where it is left to the first core.
+
+    As ``axes`` says; or as the largest array that it reads was divided (``known``); or along the first axis with
+    enough to give to all.
+    """
     node = roots[0]
     if cores < 2 or node.op in ("scan", "last", "stack", "scatter_add", "concatenate") or not node.size:
         return None
     if seconds(roots, read) < _SHORT:
         return None
-    found = [Share(axis, _unit(node, axis), size) for axis, size in enumerate(node.shape)]
+    wanted = next((axes[root] for root in roots if root in axes), None)
+    if wanted is not None and Share(wanted, unit(node, wanted), node.shape[wanted]).count > 1:
+        return Share(wanted, unit(node, wanted), node.shape[wanted])
+    following = _following(roots, read, known)
+    if following is not None:
+        return following
+    found = [Share(axis, unit(node, axis), size) for axis, size in enumerate(node.shape)]
     enough = [option for option in found if option.count >= 4 * cores or (option.count and option.count % cores == 0)]
     best = enough[0] if enough else max(found, key=lambda option: option.count, default=None)
     return best if best is not None and best.count > 1 else None
 
 
-def _unit(node: Node, axis: int) -> int:
-    """Whole vectors of columns, whole tiles of rows; single slices of what lies outside both."""
+def _following(roots: Sequence[Node], read: Sequence[Node], known: Mapping[Node, Share | None]) -> Share | None:
+    """The share by which each core reads just its own part of the largest array that was divided."""
+    node = roots[0]
+    largest = sorted((below for below in read if known.get(below)), key=lambda below: -below.size)
+    for below in largest[:2]:
+        other = known[below]
+        for axis in range(node.rank):
+            run = aligned(node, axis, {*read}).get(below)
+            if other is None or run is None or run.axis != other.axis or other.unit % run.factor:
+                continue
+            own = Share(axis, other.unit // run.factor, node.shape[axis])
+            if own.size * run.factor == other.size:
+                return own
+    return None
+
+
+def unit(node: Node, axis: int) -> int:
+    """How many elements are given away at a time: whole vectors of columns, whole tiles of rows; single slices of what lies outside both."""
     if node.op == "sum" and node.rank:
         # As what is summed is divided, so that it may be read where it was written.
         (x,) = node.inputs

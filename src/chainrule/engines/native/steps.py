@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chainrule.engines.native.sharing import tile_rows
-from chainrule.graph import Graph, Node, make, remake, reshape
+from chainrule.graph import Graph, Node, make, remake, reshape, topological
 
 #: What may as well be computed once more, where another loop has computed it too.
 _CHEAP = frozenset("neg add sub mul lt le eq and or not select cast".split())
@@ -13,23 +15,28 @@ _MANY = 4096
 _BLOCKS = 64
 
 
-def in_steps(graph: Graph) -> Graph:
+def in_steps(graph: Graph, axes: Mapping[Node, int]) -> Graph:
     """The graph with each large sum to one number as sums of blocks, and their sum: the same on any number of cores.
 
-    A block is what a core takes at a time where the array is made, so that it is summed where it was written.
+    A block is what a core takes at a time where the array is made, so that it is summed where it was written: ``axes``
+    tells of arrays that are divided along another axis than the first.
     """
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = remake(node, inputs)
-        return _blocks_first(made) if made.op == "sum" and made.size == 1 else made
+        return _blocks_first(made, axes) if made.op == "sum" and made.size == 1 else made
 
     return graph.map(change)
 
 
-def _blocks_first(node: Node) -> Node:
+def _blocks_first(node: Node, axes: Mapping[Node, int]) -> Node:
     (x,) = node.inputs
     if x.size < _MANY or len(node.attributes["axes"]) < x.rank:
         return node
+    axis = max((axes[below] for below in topological([x]) if below in axes and below.shape == x.shape), default=0)
+    if axis == x.rank - 1 and axis > 0:
+        columns = make("sum", (x,), axes=tuple(range(axis)))
+        return make("sum", (columns,), axes=(0,))
     shape = [size for size in x.shape if size > 1]
     if len(shape) == 1:
         blocks = _BLOCKS
