@@ -6,8 +6,7 @@ A weight is updated in the parts in which it is read, so that each part stays wi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from chainrule.engines.native.sharing import TILE, Share, terms, unit
 from chainrule.engines.native.types import BYTES
@@ -28,7 +27,7 @@ def divided(outputs: Sequence[Node], feeds: Mapping[Node, Node], cores: int) -> 
         return axes
     for node in topological(outputs):
         if node.op == "contract" and node.rank:
-            axes[node] = _best(node, cores)
+            axes[node] = _best(node, cores, set(feeds.values()))
             for below in node.inputs:
                 readers.setdefault(below, []).append(node)
     for new, old in feeds.items():
@@ -53,15 +52,18 @@ def feeds_of(graph: Graph) -> dict[Node, Node]:
     }
 
 
-def _best(node: Node, cores: int) -> int:
-    """The axis with the least time: the largest part that one core gets, and what all of them have to read."""
+def _best(node: Node, cores: int, state: Collection[Node]) -> int:
+    """The axis with the least time: the largest part that one core gets, and what all of them have to read.
+
+    A state that all read goes from core to core each time that it is updated, there and back.
+    """
     out = node.attributes["out_axes"]
 
     def time(axis: int) -> float:
         count = Share(axis, unit(node, axis), node.shape[axis]).count
         largest = -(-count // cores) / count if count else 1.0
         whole = [
-            math.prod(below.shape) * BYTES[below.dtype]
+            below.size * BYTES[below.dtype] * (3 if below in state else 1)
             for below, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True)
             if out[axis] not in node.attributes[name]
         ]

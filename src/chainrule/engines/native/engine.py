@@ -17,6 +17,7 @@ from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.layouts import lay_out
 from chainrule.engines.native.machine import Code, Target, compile_object, target
 from chainrule.engines.native.module import write_module
+from chainrule.engines.native.panels import in_panels
 from chainrule.engines.native.program import NativeProgram
 from chainrule.engines.native.steps import in_steps
 from chainrule.engines.protocol import Engine, Program
@@ -85,6 +86,8 @@ class NativeEngine:
             )
         start = time.perf_counter()
         lowered = rewrite(graph)
+        # What is verified is compared with the reference engine, node by node, and keeps its shapes.
+        lowered, panels = (lowered, {}) if self.verify else in_panels(lowered, self.cores)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), self.cores)
         lowered = lay_out(in_steps(lowered, axes))
         write = functools.partial(write_module, target=chosen, cores=self.cores, one_by_one=self.one_by_one)
@@ -102,7 +105,7 @@ class NativeEngine:
         reason = self._reason(signature)
         self.compilations.append(Compilation(time.perf_counter() - start, source, reason, kernels))
         self._signatures.append(signature)
-        return (VerifiedProgram if self.verify else NativeProgram)(graph, written, code)
+        return (VerifiedProgram if self.verify else NativeProgram)(graph, written, code, panels)
 
     def _reason(self, signature: dict[str, str]) -> str:
         """What is new about these inputs, compared with the graph before that was most like it."""

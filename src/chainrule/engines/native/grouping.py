@@ -32,11 +32,20 @@ def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
         for below in node.inputs:
             users.setdefault(below, []).append(node)
     cost: dict[Node, int] = {}
+
+    def readers(node: Node) -> list[Node]:
+        """Who reads a node, be it as another shape."""
+        found: list[Node] = []
+        for user in users.get(node, []):
+            straight = user.op in ("reshape", "slice") and user not in stored
+            found += readers(user) if straight and node.op in ELEMENTWISE | {"reshape", "slice"} else [user]
+        return found
+
     for node in order:
         own = 0 if node.op in MOVES or not node.inputs else 8 if _is_dear(node) else 1
         total = own + sum(cost[below] for below in node.inputs)
         always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
-        if always or (node not in stored and _worth_storing(node, users.get(node, []), total)):
+        if always or (node not in stored and _worth_storing(node, readers(node), total)):
             stored.add(node)
         cost[node] = 0 if node in stored else total
     return stored

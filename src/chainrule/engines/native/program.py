@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops,
 from chainrule.engines.native.machine import Code, assembly
 from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
+from chainrule.engines.native.panels import Panels
 from chainrule.engines.native.team import Pace, Sync, cores, team
 from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
 from chainrule.graph import Graph, Node
@@ -26,8 +27,8 @@ _WORTH_SHARING = 100e-6
 class NativeProgram:
     """A graph as native code. Two threads may share one: they take turns, since there is one arena."""
 
-    def __init__(self, graph: Graph, written: Written, code: Code) -> None:
-        self.graph, self.written = graph, written
+    def __init__(self, graph: Graph, written: Written, code: Code, panels: Mapping[str, Panels] | None = None) -> None:
+        self.graph, self.written, self.panels = graph, written, panels or {}
         self._code = code
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, *[whole] * 4, pointer)
@@ -68,6 +69,10 @@ class NativeProgram:
         """The outputs by name; they are the caller's own."""
         check_arrays(self.graph, arrays)
         replaced = self._replaced
+        if self.panels:
+            state = {name: arrays[name] for name in self.graph.outputs if name in self.graph.inputs}
+            after, logs = self.repeat(state, arrays, {"one run": np.zeros(1)})
+            return {name: after[name] if name in state else logs[name][0] for name in self.graph.outputs}
         given = {name: np.asarray(arrays[name], order="C") for name in self.written.inputs}
         given |= {name: np.array(given[name], order="C") for name in replaced}
         outputs = {
@@ -100,6 +105,8 @@ class NativeProgram:
         for name, node in self.written.inputs.items():
             fed_back = name in state and name in self.graph.outputs
             array = each.get(name, first[name])
+            if name in self.panels:
+                array = self.panels[name].split(array)
             slots.append(_copied(array, node) if fed_back else np.asarray(array, order="C"))
             moves.append(size_in_bytes(node) if name in each else 0)
         slots += self._constants
@@ -108,7 +115,7 @@ class NativeProgram:
         logs: dict[str, Array] = {}
         swaps: list[int] = []
         stop = -1
-        for name, node in self.graph.outputs.items():
+        for name, node in self.written.graph.outputs.items():
             stop = len(slots) if name == until else stop
             if name in replaced:
                 rows = slots[places[name]]
@@ -127,6 +134,7 @@ class NativeProgram:
         done = self._call(count, slots, moves, swaps, stop)
         # Each run leaves the new state on the output's side, and the sides change between two runs.
         now = {name: sides[name][done % 2] if name in sides else array for name, array in state.items()}
+        now |= {name: panels.join(now[name]) for name, panels in self.panels.items() if name in sides}
         return now, {name: rows[:done] for name, rows in logs.items()}
 
     def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:

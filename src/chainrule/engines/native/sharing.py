@@ -64,6 +64,17 @@ def terms(node: Node) -> int:
     return math.prod(sizes.values())
 
 
+def row_axis(node: Node) -> int:
+    """The axis of a contraction that gives its register tile the rows: the last that the wide operand does not have."""
+    out = node.attributes["out_axes"]
+    for wide, spread in (("b_axes", "a_axes"), ("a_axes", "b_axes")):
+        letters = node.attributes[wide]
+        if letters and letters[-1] == out[-1] and out[-1] not in node.attributes[spread]:
+            rows = [axis for axis, letter in enumerate(out) if letter not in letters]
+            return rows[-1] if rows else -1
+    return -1
+
+
 def tile_rows(height: int) -> int:
     """How many rows a register tile has: a divisor of the height near eight, if there is one."""
     return next((n for n in (8, 7, 6, 9, 10) if height % n == 0), 8) if height > 10 else max(height, 1)
@@ -115,7 +126,10 @@ def _following(roots: Sequence[Node], read: Sequence[Node], known: Mapping[Node,
 
 
 def unit(node: Node, axis: int) -> int:
-    """How many elements are given away at a time: whole vectors of columns, whole tiles of rows; single slices of what lies outside both."""
+    """How many elements are given away at a time.
+
+    Whole vectors of columns, whole tiles of rows; single slices of what lies outside both.
+    """
     if node.op == "sum" and node.rank:
         # As what is summed is divided, so that it may be read where it was written.
         (x,) = node.inputs
@@ -126,6 +140,8 @@ def unit(node: Node, axis: int) -> int:
             return tile_rows(x.shape[kept[axis]]) if kept[axis] == x.rank - 2 else 1
     if axis == node.rank - 1:
         return 32
+    if node.op == "contract":
+        return tile_rows(node.shape[axis]) if axis == row_axis(node) else 1
     return tile_rows(node.shape[axis]) if axis == node.rank - 2 else 1
 
 

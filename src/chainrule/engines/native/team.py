@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.native.pinning import pinned
 from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIELD
 
 #: Variables by which a user, or joblib in its workers, says how many threads there may be.
@@ -154,8 +155,9 @@ class Team:
                 for core in range(1, count):
                     if not job.begun[core]:
                         self._queues[core - 1].put(job)
-                if not sync.finished(0):
-                    part(0)
+                with pinned(0, count):
+                    if not sync.finished(0):
+                        part(0)
                 for ended in job.ended[1:]:
                     ended.wait()
             except KeyboardInterrupt:
@@ -169,7 +171,8 @@ def _work(jobs: queue.SimpleQueue[_Job], core: int) -> None:
         job = jobs.get()
         if not job.begun[core]:  # handed over twice where Ctrl-C came just then
             job.begun[core] = True
-            job.part(core)
+            with pinned(core, len(job.begun)):
+                job.part(core)
             job.ended[core].set()
         del job
 
