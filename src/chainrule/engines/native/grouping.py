@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chainrule.engines.native.layouts import wide_transpose
+from chainrule.engines.native.turning import turns
 from chainrule.graph import ELEMENTWISE, Node, topological
 
 #: Ops with loops of their own.
@@ -112,7 +113,7 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
 
 def is_map(node: Node) -> bool:
     """Whether a stored node is computed element by element, in whichever order."""
-    return node.op not in LOOPS and node.op not in ("input", "param")
+    return node.op not in LOOPS and node.op not in ("input", "param") and not turns(node)
 
 
 def far(root: Node, stored: set[Node]) -> set[Node]:

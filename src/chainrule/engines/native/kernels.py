@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chainrule.engines.native import contraction
+from chainrule.engines.native import contraction, turning
 from chainrule.engines.native.expressions import Emitter, Index, convert
 from chainrule.engines.native.flattening import flat
 from chainrule.engines.native.sharing import Share
@@ -43,7 +43,8 @@ def kernel(
     writer = Writer()
     outs = [f"%out{number or ''}" for number in range(len(roots))]
     own = {replaces[root]: out for root, out in zip(roots, outs, strict=True) if root in replaces} if replaces else {}
-    straight = None if roots[0].op in LOOPS else flat(roots, read, part)
+    write = turning.write if turning.turns(roots[0]) else LOOPS.get(roots[0].op)
+    straight = None if write else flat(roots, read, part)
     if straight is not None:
         known = dict(zip(read, straight[1], strict=True))
         own = {known.get(old, old): out for old, out in own.items()}
@@ -52,8 +53,8 @@ def kernel(
     pointers = {node: own.get(node, f"%in{number}") for number, node in enumerate(read)}
     lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
     emitter = Emitter(writer, pointers, lengths, vector_bytes)
-    if roots[0].op in LOOPS:
-        LOOPS[roots[0].op](emitter, roots[0], part)
+    if write is not None:
+        write(emitter, roots[0], part)
     else:
         if straight is not None and part is not None:
             inner = straight[2]

@@ -138,6 +138,8 @@ def unit(node: Node, axis: int) -> int:
         kept = [place for place in range(x.rank) if place not in node.attributes["axes"]]
         if kept[axis] < x.rank - 1:
             return tile_rows(x.shape[kept[axis]]) if kept[axis] == x.rank - 2 else 1
+    if node.op == "transpose" and node.attributes["axes"][axis] == node.rank - 1:
+        return 16  # what is turned at once
     if axis == node.rank - 1:
         return 32
     if node.op == "contract":
