@@ -77,7 +77,7 @@ def test_parts_of_cores_meet_wherever_they_are_cut(unit: int, monkeypatch: pytes
         return sharing.Share(axis, unit, node.shape[axis]) if node.rank and node.shape[axis] > unit else None
 
     monkeypatch.setattr(driver, "share", cut)
-    assert _wrong("float32", NativeEngine(cores=3, one_by_one=True)) == []
+    assert _wrong("float32", NativeEngine(cores=3, one_by_one="backwards")) == []
 
 
 def test_vectors_in_another_order_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

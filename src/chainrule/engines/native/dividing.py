@@ -12,6 +12,9 @@ from chainrule.engines.native.sharing import TILE, Share, terms, unit
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import ELEMENTWISE, Graph, Node, topological
 
+#: What is laid out is laid out as for so many cores, however many there are: the order of large sums goes with it,
+#: and is to be the same on any number.
+LAID_OUT_FOR = 2
 #: Bytes a second at which a core gets what another has written.
 _TRAVEL = 30e9
 

@@ -40,8 +40,9 @@ class Module:
 
     #: How many cores the program is written for.
     cores: int = 1
-    #: Whether one core does the parts of all, one after the other, the last one's first, wherever they need not wait.
-    one_by_one: bool = False
+    #: Whether one core does the parts of all, one after the other wherever they need not wait: "forwards", from the
+    #: first to the last, or "backwards".
+    one_by_one: str = ""
 
     def call(self, w: Writer, roots: Group, read: Sequence[Node], arguments: str, kernel: Kernel) -> None:
         """Write a call of a kernel for these nodes."""
@@ -180,7 +181,7 @@ class Block:
                 places[node] = w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {offset}")
         ends: dict[Node, list[str]] = {}
         for phase in self._phases():
-            for core in reversed(range(self.module.cores)) if self.module.one_by_one and self.shared else ["%core"]:
+            for core in self._cores():
                 for group in phase:
                     node = group[0]
                     if self.waits[group] and not self.module.one_by_one:
@@ -193,6 +194,11 @@ class Block:
                     elif node.op != "stack":
                         self._call(w, group, places, core)
         return places
+
+    def _cores(self) -> Sequence[str | int]:
+        if not (self.module.one_by_one and self.shared):
+            return ["%core"]
+        return range(self.module.cores)[:: -1 if self.module.one_by_one == "backwards" else 1]
 
     def _phases(self) -> list[list[Group]]:
         """The groups between two waits; a loop over time is by itself."""

@@ -11,7 +11,7 @@ import llvmlite
 
 from chainrule.engines.native import cache, team
 from chainrule.engines.native.checking import VerifiedProgram, with_stored
-from chainrule.engines.native.dividing import divided, feeds_of
+from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.layouts import lay_out
@@ -48,7 +48,8 @@ class NativeEngine:
 
     ``cores`` is how many cores share the work: by default all that the process may use, or as many as the variable
     ``CHAINRULE_THREADS`` says; the results are the same bits with any number. With ``one_by_one``, one core does the
-    parts of all, the last one's first wherever they need not wait for each other. A graph with an op that is not known
+    parts of all, one after the other wherever they need not wait, "forwards" or "backwards": a wait that lacks is seen
+    in one of the two. A graph with an op that is not known
     here is refused, or handed to the engine ``otherwise``.
     """
 
@@ -61,7 +62,7 @@ class NativeEngine:
         verify: bool = False,
         cpu: str = "",
         cores: int = 0,
-        one_by_one: bool = False,
+        one_by_one: str = "",
         otherwise: Engine | None = None,
     ) -> None:
         self.profile, self.verify, self.cpu, self.otherwise = profile, verify, cpu, otherwise
@@ -87,8 +88,8 @@ class NativeEngine:
         start = time.perf_counter()
         lowered = rewrite(graph)
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
-        lowered, panels = (lowered, {}) if self.verify else in_panels(lowered, self.cores)
-        axes = divided([*lowered.outputs.values()], feeds_of(lowered), self.cores)
+        lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
+        axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)
         lowered = lay_out(in_steps(lowered, axes))
         write = functools.partial(write_module, target=chosen, cores=self.cores, one_by_one=self.one_by_one)
         written = write(lowered, profile=self.profile)

@@ -41,7 +41,7 @@ class Written:
 
 
 def write_module(
-    graph: Graph, *, target: Target | None = None, profile: bool = False, cores: int = 1, one_by_one: bool = False
+    graph: Graph, *, target: Target | None = None, profile: bool = False, cores: int = 1, one_by_one: str = ""
 ) -> Written:
     """Group, plan and write a graph, for this processor or another, and for so many of its cores.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines.native.dividing import divided, feeds_of
+from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of
 from chainrule.engines.native.types import BYTES
 from chainrule.engines.protocol import Array
 from chainrule.graph import ELEMENTWISE, FLOATS, Graph, Node, constant, input, make, remake, topological
@@ -50,12 +50,12 @@ class Panels:
         return np.ascontiguousarray(whole[:, : self.columns])
 
 
-def in_panels(graph: Graph, cores: int) -> tuple[Graph, dict[str, Panels]]:
+def in_panels(graph: Graph) -> tuple[Graph, dict[str, Panels]]:
     """The graph with its large weights, and what goes with them, in panels; and those inputs and outputs by name."""
     outputs = list(graph.outputs.values())
     feeds = feeds_of(graph)
-    axes = divided(outputs, feeds, cores)
-    families = [_family(new, old, feeds, axes) for new, old in feeds.items() if _wants(new, old, axes, cores)]
+    axes = divided(outputs, feeds, LAID_OUT_FOR)
+    families = [_family(new, old, feeds, axes) for new, old in feeds.items() if _wants(new, old, axes)]
     members = {old: feeds_new for family in families for old, feeds_new in family.items()}
     if not members:
         return graph, {}
@@ -64,11 +64,11 @@ def in_panels(graph: Graph, cores: int) -> tuple[Graph, dict[str, Panels]]:
     return layout.graph, {name: Panels(node.shape[0], node.shape[1]) for name, node in names.items()}
 
 
-def _wants(new: Node, old: Node, axes: Mapping[Node, int], cores: int) -> bool:
+def _wants(new: Node, old: Node, axes: Mapping[Node, int]) -> bool:
     if old.rank != 2 or old.dtype not in FLOATS or old.size * BYTES[old.dtype] < _SMALL or axes.get(new) != 1:
         return False
     count = -(-old.shape[1] // WIDTH)
-    return count >= cores and count * WIDTH <= old.shape[1] * (1 + _PADDING)
+    return count >= LAID_OUT_FOR and count * WIDTH <= old.shape[1] * (1 + _PADDING)
 
 
 def _family(new: Node, old: Node, feeds: Mapping[Node, Node], axes: Mapping[Node, int]) -> dict[Node, Node]:

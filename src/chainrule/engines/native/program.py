@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.native.binding import Binding, address
 from chainrule.engines.native.driver import size_in_bytes
 from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops, plan_of, spent
 from chainrule.engines.native.machine import Code, assembly
@@ -32,7 +34,7 @@ class NativeProgram:
         self._code = code
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, *[whole] * 4, pointer)
-        self._repeat = call(code.address("repeat"))
+        self._native = call(code.address("repeat"))
         self._constants = [np.asarray(node.attributes["value"], order="C") for node in written.constants]
         self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
         self._arena = _aligned(written.block.size)
@@ -43,6 +45,18 @@ class NativeProgram:
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
+        self._binding = Binding(graph, list(written.inputs), self._constants, self._replaced)
+        #: The table of a single run by one core, and all that such a run is called with: they are the same each time.
+        self._table = struct.Struct(f"{len(written.inputs) + len(self._constants) + len(graph.outputs)}P")
+        self._pointers = ctypes.create_string_buffer(self._table.size)
+        self._sync = Sync()
+        self._places = [pointer(array.ctypes.data) for array in (self._arena, self._lengths)]
+        self._times = [pointer(row.ctypes.data) for row in self.cycles]
+        nothing, none = whole(0), pointer(None)
+        self._single = (
+            whole(1), pointer(ctypes.addressof(self._pointers)), *self._places, self._times[0], none, nothing, none,
+            nothing, whole(-1), nothing, whole(1), pointer(self._sync.address),
+        )  # fmt: skip
 
     @property
     def plan(self) -> Plan:
@@ -67,19 +81,22 @@ class NativeProgram:
 
     def run(self, arrays: Arrays) -> dict[str, Array]:
         """The outputs by name; they are the caller's own."""
-        check_arrays(self.graph, arrays)
-        replaced = self._replaced
         if self.panels:
+            check_arrays(self.graph, arrays)
             state = {name: arrays[name] for name in self.graph.outputs if name in self.graph.inputs}
             after, logs = self.repeat(state, arrays, {"one run": np.zeros(1)})
             return {name: after[name] if name in state else logs[name][0] for name in self.graph.outputs}
-        given = {name: np.asarray(arrays[name], order="C") for name in self.written.inputs}
-        given |= {name: np.array(given[name], order="C") for name in replaced}
-        outputs = {
-            name: given[name] if name in replaced else np.empty(node.shape, node.dtype)
-            for name, node in self.graph.outputs.items()
-        }
-        self._call(1, [*given.values(), *self._constants, *outputs.values()], [], [], -1)
+        # The arrays are kept until the code has read them.
+        _arrays, table, outputs = self._binding.bind(arrays)
+        if self._worth_sharing(1):
+            self._shared(1, table, (), (), -1)
+            return outputs
+        with self._lock:
+            start = time.perf_counter()
+            self._table.pack_into(self._pointers, 0, *table)
+            self._native(*self._single)
+            self.seconds += time.perf_counter() - start
+            self.runs += 1
         return outputs
 
     @property
@@ -137,25 +154,27 @@ class NativeProgram:
         now |= {name: panels.join(now[name]) for name, panels in self.panels.items() if name in sides}
         return now, {name: rows[:done] for name, rows in logs.items()}
 
-    def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
-        pointers = [array.ctypes.data for array in slots] or [0]
-        moving = np.array([*moves, 0], np.int64)
-        swapping = np.array([*swaps, 0], np.int64)
+    def _worth_sharing(self, count: int) -> bool:
         # A call that is over before another thread is awake is better done alone.
-        worth = self.cores > 1 and count * self.written.block.seconds > _WORTH_SHARING
+        return self.cores > 1 and count * self.written.block.seconds > _WORTH_SHARING
+
+    def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
+        return self._shared(count, [address(array) for array in slots], moves, swaps, stop)
+
+    def _shared(self, count: int, table: Sequence[int], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
+        """So many runs, by as many cores as are worth it; each has a table of its own, which it moves on."""
+        whole, pointer = ctypes.c_int64, ctypes.c_void_p
+        moving, swapping = (whole * len(moves))(*moves), (whole * len(swaps))(*swaps)
+        given = moving, len(moves), swapping, len(swaps), stop
+        worth = self._worth_sharing(count)
         with self._lock, team().lent(min(self._pace.next(), cores()) if worth else 1) as lent:
+            # Not one for all calls: after a second Ctrl-C, the other cores may still be at work on the last.
             sync = Sync()
-            tables = [(ctypes.c_void_p * len(pointers))(*pointers) for _ in range(lent)]
+            tables = [(pointer * len(table))(*table) for _ in range(lent)]
 
             def part(core: int) -> int:
-                fixed = [self._arena.ctypes.data, self._lengths.ctypes.data, self.cycles[core].ctypes.data]
-                swap = swapping.ctypes.data
-                return int(
-                    self._repeat(
-                        count, tables[core], *fixed, moving.ctypes.data, len(moves), swap, len(swaps), stop,
-                        core, lent, sync.address,
-                    )
-                )  # fmt: skip
+                fixed = *self._places, self._times[core]
+                return int(self._native(count, tables[core], *fixed, *given, core, lent, sync.address))
 
             start = time.perf_counter()
             if lent == 1:

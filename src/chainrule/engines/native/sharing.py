@@ -18,6 +18,8 @@ from chainrule.graph import ELEMENTWISE, Node
 _SHORT = 1.0e-6
 #: A program that one core is done with in this time is not shared at all.
 SMALL = 20.0e-6
+#: A division that keeps the cores less busy than this is not taken because of where things lie.
+_FAIR = 0.7
 #: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
 TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
 _DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits div power".split())
@@ -98,8 +100,10 @@ def share(
     if seconds(roots, read) < _SHORT:
         return None
     wanted = next((axes[root] for root in roots if root in axes), None)
-    if wanted is not None and Share(wanted, unit(node, wanted), node.shape[wanted]).count > 1:
-        return Share(wanted, unit(node, wanted), node.shape[wanted])
+    if wanted is not None:
+        option = Share(wanted, unit(node, wanted), node.shape[wanted])
+        if option.count > 1 and _balance(option, cores) > _FAIR:
+            return option
     following = _following(roots, read, known)
     if following is not None:
         return following
@@ -107,6 +111,11 @@ def share(
     enough = [option for option in found if option.count >= 4 * cores or (option.count and option.count % cores == 0)]
     best = enough[0] if enough else max(found, key=lambda option: option.count, default=None)
     return best if best is not None and best.count > 1 else None
+
+
+def _balance(option: Share, cores: int) -> float:
+    """The part of the time that the cores are busy, on the average: 1 where all get as much."""
+    return option.count / (-(-option.count // cores) * cores)
 
 
 def _following(roots: Sequence[Node], read: Sequence[Node], known: Mapping[Node, Share | None]) -> Share | None:
