@@ -16,6 +16,9 @@ from chainrule.engines.native.text import Value
 from chainrule.engines.native.types import BYTES, MEMORY
 from chainrule.graph import Node
 
+#: Bytes that stay in the nearest cache anyway.
+_NEAR = 32768
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -164,6 +167,7 @@ def _tile(
                 results[:] = level(letters[1:], {**known, letters[0]: index}, list(inner))
                 e.leave()
             return results
+        _fetch_ahead(e, t, known, row, rows, counts, lanes)
         wide = []
         for number, count in enumerate(counts):
             here = {**known, t.column: w.add(column, number * lanes)}
@@ -196,6 +200,40 @@ def _tile(
                     f"call void @llvm.masked.store.{suffix}.p0({kind} {total}, ptr {pointer}, "
                     f"i32 {BYTES[t.root.dtype]}, {mask})"
                 )
+
+
+def _fetch_ahead(
+    e: Emitter, t: Tile, known: dict[int, Value], row: Value, rows: int, counts: Sequence[int], lanes: int
+) -> None:
+    """Ask for what is read next, from a cache that is further away: the processor does not foresee it.
+
+    Of a wide operand in panels, each tile of rows asks for its share of the next panel; of one whose rows lie across
+    memory, for those of the tile after the next.
+    """
+    w, size = e.writer, BYTES[t.root.dtype]
+    tiles = t.size.get(t.row, 1) // rows
+    if tiles < 2 or len(t.summed) != 1:
+        return
+    (letter,) = t.summed
+    outer = [k for k in t.outer if k in t.wide_axes]
+    whole = len(counts) * lanes == t.size[t.column]
+    if outer and whole and list(t.wide_axes) == [*outer, letter, t.column] and known.get(outer[-1]) is not None:
+        # The panel is one piece of memory, and so is the next.
+        begin = tuple(0 if k in (letter, t.column) else known[k] for k in t.wide_axes)
+        panel = t.size[letter] * t.size[t.column]
+        share = -(-panel // (tiles * t.size[letter]))
+        place = w.mul(w.add(w.mul(w.div(row, rows), t.size[letter]), known[letter]), share)
+        base = e.pointer(e.stored[t.wide], t.wide, begin)
+        ahead = w.emit(f"getelementptr {MEMORY[t.root.dtype]}, ptr {base}, i64 {w.add(place, panel)}")
+        w.write(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 2, i32 1)")
+    elif t.spread in e.stored and t.spread_axes[-1:] == (t.row,) and t.spread.size * size > _NEAR:
+        at = tuple({**known, t.row: row}[k] for k in t.spread_axes)
+        here = e.pointer(e.stored[t.spread], t.spread, at)
+        ahead = w.emit(f"getelementptr {MEMORY[t.root.dtype]}, ptr {here}, i64 {2 * rows}")
+        w.write(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 3, i32 1)")
+    else:
+        return
+    e.functions.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
 
 
 def _load(e: Emitter, pointer: str, kind: str, suffix: str, scalar: str, count: int, lanes: int, align: int) -> str:

@@ -5,8 +5,9 @@ Each core goes through the same runs with a table of its own, and they wait for 
 
 from __future__ import annotations
 
-#: How often a waiting core looks before it lets others have its place: some tens of microseconds.
-_PATIENCE = 1000
+#: How often a waiting core looks before it lets others have its place: some tenths of a millisecond. It is not to be
+#: less than most waits take, since who gets the place may keep it for some milliseconds.
+_PATIENCE = 20000
 #: Bytes of the block by which the cores of a call know of each other, and where in it what is.
 SYNC_BYTES, TURN, YIELD, RESULT, FINISHED = 1024, 16, 32, 48, 64
 
