@@ -12,6 +12,7 @@ import llvmlite
 from chainrule.engines.native import cache, team
 from chainrule.engines.native.checking import VerifiedProgram, with_stored
 from chainrule.engines.native.expressions import EMIT
+from chainrule.engines.native.folds import unfold
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.layouts import lay_out
 from chainrule.engines.native.machine import Code, Target, compile_object, target
@@ -83,7 +84,7 @@ class NativeEngine:
                 f"this processor cannot run code for {chosen.cpu}: its vectors are wider, or of another kind"
             )
         start = time.perf_counter()
-        lowered = lay_out(in_steps(rewrite(graph)))
+        lowered = lay_out(in_steps(unfold(rewrite(graph))))
         write = functools.partial(write_module, target=chosen, cores=self.cores, one_by_one=self.one_by_one)
         written = write(lowered, profile=self.profile)
         if self.verify:
