@@ -82,6 +82,10 @@ def test_so_are_preparation_loss_and_classes() -> None:
     np.testing.assert_allclose(run.outputs(INPUTS), _expected(run, INPUTS), rtol=1e-5, atol=1e-6)
     run.preparation = replace(run.preparation, scale=2.0)
     np.testing.assert_allclose(run.outputs(INPUTS), _expected(run, INPUTS), rtol=1e-5, atol=1e-6)
+    run.preparation = cr.data.Preparation()  # which changes nothing
+    np.testing.assert_allclose(run.outputs(INPUTS), _expected(run, INPUTS), rtol=1e-5, atol=1e-6)
+    run.preparation = cr.data.Preparation(shift=1.0)
+    np.testing.assert_allclose(run.outputs(INPUTS), _expected(run, INPUTS), rtol=1e-5, atol=1e-6)
     assert (run.probabilities(INPUTS) != run.outputs(INPUTS)).any()
     run.loss = cr.losses.mean_squared_error
     np.testing.assert_array_equal(run.probabilities(INPUTS), run.outputs(INPUTS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +106,8 @@ class Predictor:
                 return {"outputs": outputs, "probabilities": loss.probabilities(outputs)}
 
         spec, arrays = feed(Dataset(rows, None, preparation=preparation), preparation, classes)
+        if preparation.shift == 0.0 and preparation.scale == 1.0:
+            spec = replace(spec, preparing={})  # (x - 0)·1 is x, and would be a way through all of them
         program = engine.compile(build_measure(measure, spec, len(rows), dtype, self._layers).graph)
         wanted = program.graph.inputs
         preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
