@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,32 @@ def test_bits_depend_on_seed_path_and_place_alone() -> None:
     for other in (Key(4, "a"), Key(3, "b"), Key(3, "a").child("c")):
         assert (other.bits(8) != bits).all()
     assert Key(3).child("a").path == "/a"
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_numbers_do_not_depend_on_how_many_are_made_at_a_time(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made() -> list[bytes]:
+        key = Key(5, "a")
+        return [key.bits(23).tobytes(), key.uniform((4, 6)).tobytes(), key.normal((5, 5)).tobytes()]
+
+    at_once = made()
+    monkeypatch.setattr(keys, "_BLOCK", block)
+    assert made() == at_once
+
+
+def test_many_numbers_take_little_more_memory_than_they_are() -> None:
+    def peak() -> int:
+        tracemalloc.start()
+        try:
+            Key(0).normal((500_000,))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak() < 1.5 * 8 * 500_000
+    with pytest.MonkeyPatch.context() as patch:  # all at once take more: it is seen here
+        patch.setattr(keys, "_BLOCK", 500_000)
+        assert peak() > 5 * 8 * 500_000
 
 
 def test_uniform_and_normal_numbers_are_spread_as_they_should_be() -> None:

@@ -9,6 +9,7 @@ Reference: J. Salmon, M. Moraes, R. Dror and D. Shaw, "Parallel random numbers: 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ _WEYL = 0x9E3779B9
 _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
+#: Numbers are made so many at a time, since on their way they take ten times the memory that they take in the end.
+_BLOCK = 1 << 14
 
 
 def path_word(path: str) -> int:
@@ -69,23 +72,44 @@ class Key:
 
     def bits(self, count: int) -> Bits:
         """``count`` random 32-bit words."""
-        seed = np.full(count, self.seed & 0xFFFFFFFF, dtype=np.uint32)
-        return philox(seed, np.arange(count, dtype=np.uint32), path_word(self.path))
+        words = np.empty(count, np.uint32)
+        for begin, end in _blocks(count):
+            words[begin:end] = self._words(begin, end)
+        return words
+
+    def _words(self, begin: int, end: int) -> Bits:
+        seed = np.full(end - begin, self.seed & 0xFFFFFFFF, dtype=np.uint32)
+        return philox(seed, np.arange(begin, end, dtype=np.uint32), path_word(self.path))
+
+    def _unit(self, begin: int, end: int, count: int) -> NDArray[np.float64]:
+        """Some of ``count`` numbers in [0, 1): upper bits from one half of the words, lower ones from the other."""
+        upper = self._words(begin, end).astype(np.uint64)
+        lower = self._words(count + begin, count + end).astype(np.uint64)
+        return ((upper << np.uint64(21)) ^ (lower >> np.uint64(11))).astype(np.float64) * 2.0**-53
 
     def uniform(self, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> NDArray[np.float64]:
         """Numbers spread evenly over [low, high), of the shape given, float64."""
         count = int(np.prod(shape, dtype=np.int64))
-        words = self.bits(2 * count).astype(np.uint64)
-        unit = ((words[:count] << np.uint64(21)) ^ (words[count:] >> np.uint64(11))).astype(np.float64) * 2.0**-53
-        return (low + (high - low) * unit).reshape(shape)
+        numbers = np.empty(count, np.float64)
+        for begin, end in _blocks(count):
+            numbers[begin:end] = low + (high - low) * self._unit(begin, end, count)
+        return numbers.reshape(shape)
 
     def normal(self, shape: tuple[int, ...], deviation: float = 1.0) -> NDArray[np.float64]:
         """Numbers of a normal distribution around 0, by Box and Muller's transform, float64."""
-        radius = np.sqrt(-2.0 * np.log1p(-self.child("radius").uniform(shape)))
-        angle = 2.0 * np.pi * self.child("angle").uniform(shape)
-        return deviation * radius * np.cos(angle)
+        count = int(np.prod(shape, dtype=np.int64))
+        radii, angles = self.child("radius"), self.child("angle")
+        numbers = np.empty(count, np.float64)
+        for begin, end in _blocks(count):
+            radius = np.sqrt(-2.0 * np.log1p(-radii._unit(begin, end, count)))
+            numbers[begin:end] = deviation * radius * np.cos(2.0 * np.pi * angles._unit(begin, end, count))
+        return numbers.reshape(shape)
 
     def permutation(self, count: int) -> NDArray[np.int64]:
         """The numbers 0 … count − 1 in a random order."""
         words = self.bits(2 * count).astype(np.uint64)
         return np.argsort((words[:count] << _HALF) | words[count:], kind="stable")
+
+
+def _blocks(count: int) -> Iterator[tuple[int, int]]:
+    return ((begin, min(begin + _BLOCK, count)) for begin in range(0, count, _BLOCK))

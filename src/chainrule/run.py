@@ -15,7 +15,7 @@ from chainrule.data.checking import plain_array
 from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import ConfigurationError, DataError, NotFiniteError, ShapeError, StreamError
-from chainrule.graph import Node, scope
+from chainrule.graph import Node
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
@@ -28,6 +28,7 @@ from chainrule.training.feeding import (
     refuse_stream,
 )
 from chainrule.training.feeds import Feed, Resident, Staged
+from chainrule.training.predicting import Predictor, Setting
 from chainrule.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Run(Training):
         #: Where the data came from, and what else is to be known to go on: plain values, kept in run.toml.
         self.source: dict[str, Any] = {}
         self._measures: dict[Any, Any] = {}
+        self._predictor: Predictor | None = None
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
@@ -190,15 +192,15 @@ class Run(Training):
 
     def outputs(self, inputs: Any) -> Array:
         """What the last layer gives for some inputs: logits, for a loss on logits."""
-        return self._predict(inputs)["outputs"]
+        return self._predict("outputs", inputs)
 
     def probabilities(self, inputs: Any) -> Array:
         """The probability of each class, (samples, classes); for a regression, the outputs."""
-        return self._predict(inputs)["probabilities"]
+        return self._predict("probabilities", inputs)
 
     def predict(self, inputs: Any) -> Array:
         """The classes by name, (samples,); for a regression, the targets in their own units, (samples, outputs)."""
-        found = self._predict(inputs)["probabilities"]
+        found = self._predict("probabilities", inputs)
         if self.classes is None:
             restored: Array = self.preparation.target.backward(found)
             return restored
@@ -220,26 +222,17 @@ class Run(Training):
         output: Array = self._measure(measure, arrays, key=("apply", id(model)))["output"]
         return output
 
-    def _predict(self, inputs: Any) -> dict[str, Array]:
-        model, loss = self.model, self.loss
-        if model is None or loss is None:
+    def _predict(self, name: str, inputs: Any) -> Array:
+        if self.model is None or self.loss is None:
             raise ConfigurationError(
                 f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
             )
-        array = plain_array("inputs", inputs.inputs if isinstance(inputs, Dataset) else inputs)
-        wanted = self._known_spec().arrays["inputs"][0]
-        if array.shape[1:] != wanted:
-            raise ShapeError(f"inputs are (samples, {', '.join(map(str, wanted))}), and these are {list(array.shape)}")
-        if len(array) == 0:
-            raise DataError("there are no samples to predict")
-        data = Dataset(array, None, preparation=self.preparation)
-
-        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
-            outputs = state.apply(model, batch.inputs)
-            with scope("predict", absolute=True):
-                return {"outputs": outputs, "probabilities": loss.probabilities(outputs)}
-
-        return self._measure(measure, data, key="predict")
+        shape = self._known_spec().arrays["inputs"][0]
+        setting = Setting(self.model, self.loss, self.engine, self.preparation, shape, self.dtype, self.classes)
+        predictor = self._predictor
+        if predictor is None or predictor.setting != setting:
+            predictor = self._predictor = Predictor(setting, self.known_layers())
+        return predictor(name, inputs, self.arrays, _CHUNK)
 
     def _measure(self, function: Callable[..., Any], data: Data, key: Any = None) -> dict[str, Array]:
         """Numbers a sample, over all of the data."""

@@ -13,6 +13,7 @@ from chainrule.engines.native import cache, team
 from chainrule.engines.native.checking import VerifiedProgram, with_stored
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of
 from chainrule.engines.native.expressions import EMIT
+from chainrule.engines.native.folds import unfold
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.layouts import lay_out
 from chainrule.engines.native.machine import Code, Target, compile_object, target
@@ -86,7 +87,7 @@ class NativeEngine:
                 f"this processor cannot run code for {chosen.cpu}: its vectors are wider, or of another kind"
             )
         start = time.perf_counter()
-        lowered = rewrite(graph)
+        lowered = unfold(rewrite(graph))
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
         lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)

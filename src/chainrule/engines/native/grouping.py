@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chainrule.engines.native.layouts import wide_transpose
+from chainrule.engines.native.layouts import wide_view
 from chainrule.engines.native.turning import turns
 from chainrule.graph import ELEMENTWISE, Node, topological
 
@@ -59,7 +59,7 @@ def _is_dear(node: Node) -> bool:
 
 def _worth_storing(node: Node, users: Sequence[Node], cost: int) -> bool:
     """Whether computing a node once and storing it is less than computing it wherever it is read."""
-    if any(wide_transpose(node, user) for user in users):
+    if any(wide_view(node, user) for user in users):
         return True
     if cost == 0 or (node.size == 1 and cost < 4):
         return False

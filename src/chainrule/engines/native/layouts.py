@@ -12,7 +12,7 @@ _FEW = 4
 
 
 def lay_out(graph: Graph) -> Graph:
-    """The graph with a transpose before each contraction that wants one; `wide_transpose` knows them again."""
+    """The graph with a transpose before each contraction that wants one; `wide_view` knows them again."""
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = remake(node, inputs)
@@ -39,9 +39,9 @@ def _turned(root: Node) -> Node:
     return make("contract", (first, second), **axes)
 
 
-def wide_transpose(node: Node, user: Node) -> bool:
-    """Whether a transpose stands before a contraction so that its last axis gives the vectors: then it is stored."""
-    if node.op != "transpose" or user.op != "contract":
+def wide_view(node: Node, user: Node) -> bool:
+    """Whether a view stands before a contraction so that its last axis gives the vectors: then it is stored."""
+    if node.op not in ("transpose", "slice", "reshape", "reverse") or user.op != "contract":
         return False
     column = user.attributes["out_axes"][-1:]
     axes = [user.attributes[name] for name in ("a_axes", "b_axes")]

@@ -114,8 +114,11 @@ class Code:
 
     def __init__(self, code: bytes) -> None:
         _initialize()
-        # The engine owns its target machine, and wants a module, if an empty one, to begin with.
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine())
+        # The engine owns its target machine, and wants a module to begin with. It is empty, and taken back, or else the
+        # whole of LLVM's code generation would be fetched into memory for it.
+        empty = llvm.parse_assembly("")
+        self._engine = llvm.create_mcjit_compiler(empty, host().machine())
+        self._engine.remove_module(empty)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 

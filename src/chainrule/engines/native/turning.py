@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from chainrule.engines.native.expressions import Emitter, Index
 from chainrule.engines.native.moves import strides
 from chainrule.engines.native.sharing import Share
-from chainrule.engines.native.text import Value, loop_hint
+from chainrule.engines.native.text import Value
 from chainrule.engines.native.types import BYTES, MEMORY
 from chainrule.graph import FLOATS, Node
 
@@ -190,7 +190,7 @@ def _gather(
     scratch: str,
 ) -> None:
     """A block of what is not in memory, computed and put there."""
-    x, hint = root.inputs[0], loop_hint(lanes, 1) if rows == lanes else ""
+    x = root.inputs[0]
 
     def place(down: Value, across: Value) -> Index:
         index: list[Value] = [0] * x.rank
@@ -201,7 +201,7 @@ def _gather(
 
     with e.writer.loop(columns) as (across, _):
         e.enter()
-        with e.writer.loop(rows, hint=hint) as (down, _):
+        with e.writer.loop(rows) as (down, _):
             e.enter()
             value = e.value(x, place(down, across))
             pointer = _element(e, x.dtype, scratch, e.writer.add(e.writer.mul(across, lanes), down))

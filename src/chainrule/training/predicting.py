@@ -1,0 +1,121 @@
+"""Prediction by the one model of a run: a program for each number of samples, kept, and little beside it in a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.data import Dataset, Preparation
+from chainrule.data.checking import as_inputs, plain_array
+from chainrule.engines.protocol import Array, Engine, Program
+from chainrule.errors import ConfigurationError, DataError, ShapeError
+from chainrule.graph import Node, Shape, scope
+from chainrule.layers.scope import AnyLayer
+from chainrule.losses import Loss
+from chainrule.training.batch import Batch
+from chainrule.training.feeding import feed
+from chainrule.training.step import StepState, build_measure
+
+_ROWS = "batch/inputs"
+_AS_THEY_ARE = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
+#: Values that are looked at in one go; more are looked at piece by piece, since they may not fit into memory.
+_AT_ONCE = 1 << 20
+
+
+class Setting(NamedTuple):
+    """What a prediction depends on, parameters aside."""
+
+    model: AnyLayer
+    loss: Loss
+    engine: Engine
+    preparation: Preparation
+    #: The shape of one sample.
+    shape: Shape
+    dtype: str
+    classes: tuple[str, ...] | None
+
+
+class _Known(NamedTuple):
+    program: Program
+    #: What it takes of the state, and what prepares.
+    names: list[str]
+    preparing: dict[str, Array]
+    takes_rows: bool
+
+
+class Predictor:
+    """A model as it predicts in one setting; the parameters are given in each call, so that they may change.
+
+    ``layers`` are those of the training step, each with its path there.
+    """
+
+    def __init__(self, setting: Setting, layers: Sequence[tuple[AnyLayer, str]]) -> None:
+        self.setting, self._layers = setting, layers
+        self._programs: dict[tuple[int, np.dtype[Any]], _Known] = {}
+
+    def __call__(self, name: str, inputs: Any, state: Mapping[str, Array], most: int) -> Array:
+        """The "outputs" or the "probabilities", (samples, …), in blocks of so many samples at most."""
+        rows = self._checked(inputs)
+        if len(rows) <= most:
+            # An engine may give what it was given, or what it holds: a copy is the caller's own.
+            return self._block(rows, state)[name].copy()
+        parts = [self._block(rows[start : start + most], state)[name] for start in range(0, len(rows), most)]
+        return np.concatenate(parts)
+
+    def _checked(self, inputs: Any) -> Array:
+        of_a_set = isinstance(inputs, Dataset)
+        array: Array = inputs.inputs if of_a_set else inputs
+        usual = type(array) is np.ndarray and array.dtype in _AS_THEY_ARE and array.ndim > 0
+        if not usual:
+            array = plain_array("inputs", array)
+        shape = self.setting.shape
+        if array.shape[1:] != shape:
+            raise ShapeError(f"inputs are (samples, {', '.join(map(str, shape))}), and these are {list(array.shape)}")
+        if len(array) == 0:
+            raise DataError("there are no samples to predict")
+        if usual and (of_a_set or array.dtype == np.uint8 or _is_finite(array)):
+            return array
+        return as_inputs(array, "the data", self.setting.preparation.feature_names())
+
+    def _block(self, rows: Array, state: Mapping[str, Array]) -> dict[str, Array]:
+        place = len(rows), rows.dtype
+        known = self._programs.get(place)
+        if known is None:
+            known = self._programs[place] = self._compiled(rows)
+        try:
+            given = {name: state[name] for name in known.names}
+        except KeyError:
+            missing = ", ".join(name for name in known.names if name not in state)
+            raise ConfigurationError(
+                f"this run has learned nothing for {missing}: the model is not part of it"
+            ) from None
+        given.update(known.preparing)
+        if known.takes_rows:
+            given[_ROWS] = rows
+        return known.program.run(given)
+
+    def _compiled(self, rows: Array) -> _Known:
+        model, loss, engine, preparation, _, dtype, classes = self.setting
+
+        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
+            outputs = state.apply(model, batch.inputs)
+            with scope("predict", absolute=True):
+                return {"outputs": outputs, "probabilities": loss.probabilities(outputs)}
+
+        spec, arrays = feed(Dataset(rows, None, preparation=preparation), preparation, classes)
+        if preparation.shift == 0.0 and preparation.scale == 1.0:
+            spec = replace(spec, preparing={})  # (x - 0)·1 is x, and would be a way through all of them
+        program = engine.compile(build_measure(measure, spec, len(rows), dtype, self._layers).graph)
+        wanted = program.graph.inputs
+        preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
+        preparing = {name: array for name, array in preparing.items() if name in wanted}
+        names = [name for name in wanted if name not in preparing and name != _ROWS]
+        return _Known(program, names, preparing, _ROWS in wanted)
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether it is seen at a glance that no number is infinite or NaN."""
+    return array.size <= _AT_ONCE and np.count_nonzero(np.isfinite(array)) == array.size
