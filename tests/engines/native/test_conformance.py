@@ -326,3 +326,13 @@ def test_a_wrong_op_is_found(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole.compare(NativeEngine())
     with pytest.raises(AssertionError):
         whole.check_all()
+
+
+def test_one_element_spread_over_the_array_that_it_is_of() -> None:
+    x = g.input("x", (2, 3), "float64")
+    first = g.reshape(x[0:1, 0:1], ())
+    graph = Graph({"y": x * g.broadcast(first, [0, 1], [2, 3]) + x})
+    array = np.arange(2.0, 8.0).reshape(2, 3)
+    np.testing.assert_array_equal(
+        NativeEngine(cores=1).compile(graph).run({"x": array})["y"], array * array[0, 0] + array
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from chainrule.engines.native.grouping import reads
 from chainrule.engines.native.sharing import Share
 from chainrule.graph import ELEMENTWISE, Node, input, make, remake
 
@@ -22,6 +23,7 @@ def flat(
     numbers = {node: number for number, node in enumerate(read)}
     leaves: dict[Node, Node] = {}
     made: dict[Node, Node] = {}
+    scalars: list[Node] = []
     waiting = list(roots)
     while waiting:
         node = waiting[-1]
@@ -35,6 +37,7 @@ def flat(
             made[node] = leaves[leaf] = input(f"flat/{numbers[leaf]}", (size,), leaf.dtype)
         elif node.op == "broadcast" and not node.inputs[0].shape and node.shape == shape:
             made[node] = make("broadcast", node.inputs, axes=(0,), sizes=(size,))
+            scalars.append(node.inputs[0])
         elif node.op in ELEMENTWISE and node.shape == shape:
             missing = [below for below in node.inputs if below not in made]
             if missing:
@@ -44,5 +47,7 @@ def flat(
         else:
             return None
         waiting.pop()
+    if leaves.keys() & {*reads(scalars, {*read}), *scalars}:
+        return None  # one element of an array is read in the old shape, where the array is read whole in the new one
     inner = 1 if part is None else size // shape[part.axis]
     return [made[root] for root in roots], [leaves.get(node, node) for node in read], inner
