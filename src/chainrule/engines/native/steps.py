@@ -31,8 +31,11 @@ def in_steps(graph: Graph, axes: Mapping[Node, int]) -> Graph:
 
 def _blocks_first(node: Node, axes: Mapping[Node, int]) -> Node:
     (x,) = node.inputs
-    if x.size < _MANY or len(node.attributes["axes"]) < x.rank:
+    if len(node.attributes["axes"]) < x.rank:
         return node
+    if x.size < _MANY:
+        # As one row, so that it is summed in vectors.
+        return node if x.rank < 2 else make("sum", (_in_blocks(x, (x.size,)),), axes=(0,))
     axis = max((axes[below] for below in topological([x]) if below in axes and below.shape == x.shape), default=0)
     if axis == x.rank - 1 and axis > 0:
         columns = make("sum", (x,), axes=tuple(range(axis)))
@@ -51,10 +54,10 @@ def _blocks_first(node: Node, axes: Mapping[Node, int]) -> Node:
     return make("sum", (rows,), axes=(0,))
 
 
-def _in_blocks(x: Node, shape: tuple[int, int]) -> Node:
+def _in_blocks(x: Node, shape: tuple[int, ...]) -> Node:
     """What is computed element by element, from blocks of what it is computed from: those lie straight in memory."""
     if x.op == "broadcast" and not x.inputs[0].shape:
-        return make("broadcast", x.inputs, axes=(0, 1), sizes=shape)
+        return make("broadcast", x.inputs, axes=tuple(range(len(shape))), sizes=shape)
     if x.op in _CHEAP or (x.op == "power" and x.attributes["exponent"] == 2):
         return remake(x, tuple(_in_blocks(below, shape) for below in x.inputs))
     return reshape(x, shape)
