@@ -65,8 +65,7 @@ class MissingExtraError(ChainruleError, ImportError):
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs {library}, which is not installed. "
-            f"Install it with: pip install 'chainrule[{extra}]'"
+            f"{purpose} needs {library}, which is not installed. Install it with: pip install 'chainrule[{extra}]'"
         )
         self.library, self.extra = library, extra
 

@@ -19,7 +19,7 @@ EXTRAS = {
     "sklearn": ("sklearn", "data sets and measures of scikit-learn, for examples and comparisons"),
 }
 _BASE = ("numpy", "safetensors", "typer", "rich", "tomli-w")
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_THREADS = ("CHAINRULE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def doctor(
@@ -138,9 +138,20 @@ def _processor() -> str:
 def _threads() -> str:
     count = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    used = _cores()
     words = f"{usable} core{'s' if usable > 1 else ''} may be used" + (f" of {count}" if usable != count else "")
+    words += f", {used} shared by a compiled step" if used else ""
     set_here = [f"{name}={os.environ[name]}" for name in _THREADS if os.environ.get(name)]
     return f"{words}; {', '.join(set_here)}" if set_here else f"{words}; NumPy's own choice of threads ({_blas()})"
+
+
+def _cores() -> int:
+    """The cores that the native engine shares its work between; none if it cannot be had."""
+    try:
+        from chainrule.engines.native import team
+    except ImportError:
+        return 0
+    return team.cores()
 
 
 def _blas() -> str:

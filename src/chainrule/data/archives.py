@@ -117,9 +117,7 @@ def _read_idx(stream: _Stream, name: str, maximum: int) -> NDArray[Any]:
     return _read_array(stream, shape, dtype, name, maximum).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_array(
-    stream: _Stream, shape: tuple[int, ...], dtype: np.dtype[Any], what: str, maximum: int
-) -> NDArray[Any]:
+def _read_array(stream: _Stream, shape: tuple[int, ...], dtype: np.dtype[Any], what: str, maximum: int) -> NDArray[Any]:
     """Exactly the bytes that the header promises, in pieces, so that a promise alone takes no memory."""
     if any(size < 0 for size in shape):
         raise DataError(f"{what}: its header names the shape {shape}")

@@ -66,8 +66,9 @@ def _read(folder: Path, name: str, sample: tuple[int, ...]) -> NDArray[Any]:
     path = folder / name if (folder / name).is_file() else folder / f"{name}.gz"
     array = read_idx(path)
     if array.dtype != np.uint8 or array.shape[1:] != sample:
-        raise DataError(f"{path}: holds {array.dtype} of shape {array.shape}; uint8 samples of shape {sample} were "
-                        "expected")
+        raise DataError(
+            f"{path}: holds {array.dtype} of shape {array.shape}; uint8 samples of shape {sample} were expected"
+        )
     return array
 
 

@@ -80,8 +80,10 @@ class CsvFile:
             raise DataError(f"{self.path}: not a file")
         size = self.path.stat().st_size
         if size > MAXIMUM_BYTES:
-            raise DataError(f"{self.name}: {size:,} bytes; CSV files up to {MAXIMUM_BYTES:,} bytes are read. "
-                            "Split it, or convert it to .npz")
+            raise DataError(
+                f"{self.name}: {size:,} bytes; CSV files up to {MAXIMUM_BYTES:,} bytes are read. "
+                "Split it, or convert it to .npz"
+            )
 
     def _sniff(self) -> str:
         """The delimiter that is most frequent in the header, outside quotes."""
@@ -101,11 +103,15 @@ class CsvFile:
             raise DataError(f"{self.name}: {len(names):,} columns; up to {MAXIMUM_COLUMNS:,} are read")
         if "" in names:
             position = names.index("") + 1
-            raise DataError(f"{self.name}: column {position} has no name. Name it, or, if it is an index that was "
-                            "written along, write the file without it")
+            raise DataError(
+                f"{self.name}: column {position} has no name. Name it, or, if it is an index that was "
+                "written along, write the file without it"
+            )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise DataError(f"{self.name}: two columns are named {twice[0]!r}; give each its own name")
         if all(number(name) is not None for name in names):
-            raise DataError(f"{self.name}: the first line holds numbers ({', '.join(names[:5])}), not the names of "
-                            "columns; add a line of names above it")
+            raise DataError(
+                f"{self.name}: the first line holds numbers ({', '.join(names[:5])}), not the names of "
+                "columns; add a line of names above it"
+            )

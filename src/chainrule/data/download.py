@@ -56,9 +56,7 @@ def _fetch_from_any(
     raise DownloadError("\n".join(reasons))
 
 
-def _fetch_checked(
-    url: str, file: IO[bytes], name: str, size: int, sha256: str, progress: Progress | None
-) -> None:
+def _fetch_checked(url: str, file: IO[bytes], name: str, size: int, sha256: str, progress: Progress | None) -> None:
     # What came earlier may be of another mirror's compression: then once more, from the start.
     again = file.seek(0, os.SEEK_END) > 0
     while True:

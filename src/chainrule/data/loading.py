@@ -68,8 +68,10 @@ def load(
         return load_npz(_file(path), seed=seed)
     if path.exists():
         raise DataError(f"{name}: a file of this kind is not read; .csv, .tsv and .npz are")
-    raise DataError(f"{name!r} is no data set: {_near(name, _NAMES)}known are {', '.join(_NAMES)}, "
-                    "and files ending in .csv, .tsv or .npz")
+    raise DataError(
+        f"{name!r} is no data set: {_near(name, _NAMES)}known are {', '.join(_NAMES)}, "
+        "and files ending in .csv, .tsv or .npz"
+    )
 
 
 def _by_name(

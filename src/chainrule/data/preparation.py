@@ -162,9 +162,7 @@ def _refuse_absent(source: str, names: Sequence[str], there: Iterable[str]) -> N
         )
 
 
-def _in_order(
-    rows: Sequence[Mapping[str, object]], names: Sequence[str], source: str
-) -> Iterator[Sequence[object]]:
+def _in_order(rows: Sequence[Mapping[str, object]], names: Sequence[str], source: str) -> Iterator[Sequence[object]]:
     for position, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(f"{source}, row {position}: a mapping of column to value was expected")

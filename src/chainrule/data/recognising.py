@@ -35,8 +35,10 @@ class Survey:
     def meet(self, cell: object, place: str) -> None:
         """Take one cell into account; DataError where it is missing."""
         if is_missing(cell):
-            raise DataError(f"{place}, column {self.name!r}: the value is missing ({text(cell)!r}); "
-                            "fill it in, remove the row, or leave the column out (ignore)")
+            raise DataError(
+                f"{place}, column {self.name!r}: the value is missing ({text(cell)!r}); "
+                "fill it in, remove the row, or leave the column out (ignore)"
+            )
         self.rows += 1
         if len(self.texts) <= MAXIMUM_CLASSES:
             self.texts.add(text(cell))
@@ -62,11 +64,14 @@ class Survey:
             return
         where = f"{self.first_text_place}, column {self.name!r}"
         if has_decimal_comma(self.first_text):
-            raise DataError(f"{where}: {self.first_text!r} looks like a number with a decimal comma; "
-                            "write it with a decimal point")
+            raise DataError(
+                f"{where}: {self.first_text!r} looks like a number with a decimal comma; write it with a decimal point"
+            )
         if self.numbers >= 0.9 * self.rows:
-            raise DataError(f"{where}: {self.first_text!r:.60} is text in a column of numbers "
-                            f"({self.numbers:,} of {self.rows:,} cells are numbers); correct it, or remove the row")
+            raise DataError(
+                f"{where}: {self.first_text!r:.60} is text in a column of numbers "
+                f"({self.numbers:,} of {self.rows:,} cells are numbers); correct it, or remove the row"
+            )
 
 
 def input_column(survey: Survey) -> Column:
@@ -103,8 +108,9 @@ def recognise_target(survey: Survey, task: str | None = None) -> Target:
     where = f"column {survey.name!r}"
     if not survey.is_number:
         if task == "regression":
-            raise DataError(f"{survey.first_text_place}, {where}: {survey.first_text!r:.60} is text; a regression "
-                            "needs numbers")
+            raise DataError(
+                f"{survey.first_text_place}, {where}: {survey.first_text!r:.60} is text; a regression needs numbers"
+            )
         if task is None:
             survey.refuse_mixture()
         if _only_names_rows(survey, MAXIMUM_CLASSES):

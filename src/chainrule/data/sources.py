@@ -151,6 +151,4 @@ def _places() -> Iterator[Path]:
 
 
 def _holds(folder: Path, files: tuple[SourceFile, ...]) -> bool:
-    return all(
-        (folder / file.name).is_file() or (folder / file.name.removesuffix(".gz")).is_file() for file in files
-    )
+    return all((folder / file.name).is_file() or (folder / file.name.removesuffix(".gz")).is_file() for file in files)

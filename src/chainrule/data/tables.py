@@ -123,8 +123,9 @@ def read_prepared(
 def _check_names(table: Table, target: str | None, ignore: Sequence[str]) -> list[str]:
     ignored = [ignore] if isinstance(ignore, str) else list(ignore)
     if target is None:
-        raise DataError(f"{table.name}: which column is to be predicted? Name the target, one of "
-                        f"{_quoted(table.columns)}")
+        raise DataError(
+            f"{table.name}: which column is to be predicted? Name the target, one of {_quoted(table.columns)}"
+        )
     unknown = [name for name in [target, *ignored] if name not in table.columns]
     if unknown:
         raise DataError(f"{table.name}: no column {_quoted(unknown)}; there are {_quoted(table.columns)}")
@@ -136,9 +137,7 @@ def _check_names(table: Table, target: str | None, ignore: Sequence[str]) -> lis
     return [target, *inputs]
 
 
-def _fill(
-    table: Table, positions: Sequence[int], columns: Sequence[Column], goal: Target, count: int
-) -> Dataset:
+def _fill(table: Table, positions: Sequence[int], columns: Sequence[Column], goal: Target, count: int) -> Dataset:
     """All rows as one data set; the first position is the target's."""
     cells_of_target: list[tuple[str, Any]] = []
 
@@ -182,8 +181,9 @@ def _targets(cells: Sequence[tuple[str, Any]], goal: Target) -> NDArray[Any]:
     for row, (place, cell) in enumerate(cells):
         label = known.get(text(cell), known.get(class_name(cell)))
         if label is None:
-            raise DataError(f"{place}, column {goal.name!r}: {text(cell)!r:.60} is not one of the classes, "
-                            f"{_quoted(goal.classes)}")
+            raise DataError(
+                f"{place}, column {goal.name!r}: {text(cell)!r:.60} is not one of the classes, {_quoted(goal.classes)}"
+            )
         labels[row] = label
     return labels
 

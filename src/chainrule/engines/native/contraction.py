@@ -1,4 +1,4 @@
-"""Contractions: a register tile of rows × vectors, with the summed axes innermost and nothing packed.
+"""Contractions: a register tile of rows × vectors, with the summed axes innermost and nothing copied first.
 
 One operand gives its last axis to the vectors, the other is read element by element and spread: so a window or any
 other view may stand there, and is never made. What does not fit this form has plain loops, in ``kernels.py``.
