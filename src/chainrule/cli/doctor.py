@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, EngineError
 
 #: Extra -> the library to look for, and what it adds.
 EXTRAS = {
@@ -147,11 +147,12 @@ def _threads() -> str:
 
 def _cores() -> int:
     """The cores that the native engine shares its work between; none if it cannot be had."""
+    from chainrule.engines.choose import choose
+
     try:
-        from chainrule.engines.native import team
-    except ImportError:
+        return int(getattr(choose("native"), "cores", 0))
+    except EngineError:
         return 0
-    return team.cores()
 
 
 def _blas() -> str:

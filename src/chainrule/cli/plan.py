@@ -29,8 +29,8 @@ _READING = (
     "“for 32 × 64” is a loop in a loop: what stands below is computed 32 · 64 times. After # stands the kernel, the "
     "function that holds the loop, and [the layer] that wanted it, “backward” for its gradients. A name such as t18 is "
     "a value that is kept for a later loop; all else stays in registers. A name with ' is what that state becomes. "
-    "“shared along axis 0, 16 × 8” says that the cores divide 16 pieces of 8 along that axis; other loops are the first "
-    "core's alone."
+    "“shared along axis 0, 16 × 8” says that the cores divide 16 pieces of 8 along that axis; other loops are left to "
+    "the first core."
 )
 
 
