@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import threading
 import weakref
@@ -51,7 +52,7 @@ class Node:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a node is immutable: {name} cannot be set")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from benchmarks import networks
+from benchmarks.speed.layers import BatchNorm, Dropout
 from chainrule import graph as g
 from chainrule.engines.native import NativeEngine, driver, program, sharing, team
 from chainrule.engines.native.team import Pace
@@ -135,22 +136,33 @@ def test_larger_steps_are_the_same_bits_on_any_number_of_cores(name: str) -> Non
         assert _same(_run(graph, arrays, **settings), expected) == []
 
 
-@pytest.mark.parametrize("cores", [2, 3])
-def test_a_training_is_the_same_bits_on_any_number_of_cores(cores: int) -> None:
-    def trained(count: int) -> dict[str, Array]:
-        train, _ = cr.data.load("digits")
-        run = cr.fit(
-            cr.Chain(cr.Dense(32, cr.relu), cr.Dense(10)),
-            train,
-            epochs=2,
-            batch_size=48,
-            seed=3,
-            engine=NativeEngine(cores=count),
-            optimizer=cr.optimizers.Adam(1e-2),
-        )
-        return run.parameters
+def _trained(engine: Any, dtype: str = "float32") -> dict[str, Array]:
+    """What a network with batch normalization and dropout, wide enough for panels, has become."""
+    train, _ = cr.data.load("digits")
+    wide = cr.Dense(320), BatchNorm(), Dropout(0.2), cr.Dense(64, cr.relu), cr.Dense(10)
+    few = cr.data.from_arrays(train.inputs[:480], train.targets[:480])
+    run = cr.fit(
+        cr.Chain(*wide),
+        few,
+        epochs=2,
+        batch_size=48,
+        seed=3,
+        dtype=dtype,
+        engine=engine,
+        optimizer=cr.optimizers.Adam(1e-2),
+    )
+    return {name: array for name, array in run.arrays.items() if name != "step"}
 
-    assert _same(trained(cores), trained(1)) == []
+
+@pytest.mark.parametrize("cores", [2, 3, 7])
+def test_batch_normalization_is_the_same_bits_on_any_number_of_cores(cores: int) -> None:
+    assert _same(_trained(NativeEngine(cores=cores)), _trained(NativeEngine(cores=1))) == []
+
+
+def test_batch_normalization_on_all_cores_is_the_reference() -> None:
+    expected = _trained("reference", "float64")
+    for name, array in _trained(NativeEngine(cores=3), "float64").items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-7, atol=1e-9, err_msg=name)
 
 
 def test_how_many_cores_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

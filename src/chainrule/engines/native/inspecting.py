@@ -103,7 +103,8 @@ def _loops(
     lines: list[str],
     indent: str,
 ) -> None:
-    outputs = {node: f"{name}'" if name in graph.inputs else name for name, node in graph.outputs.items()}
+    inputs = graph.inputs
+    outputs = {node: f"{name}'" if name in inputs else name for name, node in graph.outputs.items()}
     for group in block.groups:
         if block.waits[group]:
             lines.append(f"{indent}-- the cores wait for each other --")

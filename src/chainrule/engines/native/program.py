@@ -83,7 +83,8 @@ class NativeProgram:
         """The outputs by name; they are the caller's own."""
         if self.panels:
             check_arrays(self.graph, arrays)
-            state = {name: arrays[name] for name in self.graph.outputs if name in self.graph.inputs}
+            inputs = self.graph.inputs
+            state = {name: arrays[name] for name in self.graph.outputs if name in inputs}
             after, logs = self.repeat(state, arrays, {"one run": np.zeros(1)})
             return {name: after[name] if name in state else logs[name][0] for name in self.graph.outputs}
         # The arrays are kept until the code has read them.
