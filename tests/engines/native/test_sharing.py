@@ -140,6 +140,7 @@ def _trained(engine: Any, dtype: str = "float32") -> dict[str, Array]:
     """What a network with batch normalization and dropout, wide enough for panels, has become."""
     train, _ = cr.data.load("digits")
     wide = cr.Dense(320), BatchNorm(), Dropout(0.2), cr.Dense(64, cr.relu), cr.Dense(10)
+    assert train.targets is not None
     few = cr.data.from_arrays(train.inputs[:480], train.targets[:480])
     run = cr.fit(
         cr.Chain(*wide),
