@@ -15,6 +15,8 @@ from chainrule.engines.native.types import BYTES, MEMORY, REGISTER, SIGNED, lite
 from chainrule.graph import FLOATS, Node
 
 Inside = Callable[[Index], None]
+#: Loops of fewer turns LLVM will not always make vectors of, and says so to whoever trains.
+_LEAST = 16
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _total(e: Emitter, sizes: Sequence[int], dtype: str, term: Callable[[Index],
     inner = sizes[-1] if sizes else 1
     if dtype not in FLOATS:
         add, hint = f"add {kind}", ""
-    elif inner < lanes:
+    elif inner < max(lanes, _LEAST):
         add, hint = f"fadd contract {kind}", ""
     else:
         add, hint = f"fadd reassoc contract {kind}", loop_hint(lanes, 4 if inner >= 4 * lanes else 1)
@@ -220,7 +222,7 @@ def _max(e: Emitter, root: Node, part: Share | None) -> None:
         start = [(kind, literal(low, x.dtype))] + ([("i64", "0")] if root.op == "argmax" else [])
         lanes = e.vector_bytes // BYTES[x.dtype]
         inner = sizes[-1] if sizes else 1
-        vectors = root.op == "max" and x.dtype in FLOATS and inner >= lanes
+        vectors = root.op == "max" and x.dtype in FLOATS and inner >= max(lanes, _LEAST)
         hint = loop_hint(lanes, 4 if inner >= 4 * lanes else 1) if vectors else ""
         results = reduction(e, sizes, start, turn, hint)
         value = results[0] if root.op == "max" else convert(e, results[1], "int64", root.dtype)
