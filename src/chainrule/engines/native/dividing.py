@@ -36,7 +36,7 @@ def divided(outputs: Sequence[Node], feeds: Mapping[Node, Node], cores: int) -> 
     for new, old in feeds.items():
         axis = _read_along(old, readers.get(old, []), axes)
         if axis is not None:
-            _pass_on(new, axis, axes)
+            axes |= dict.fromkeys(on_the_way(new), axis)
     return axes
 
 
@@ -85,14 +85,15 @@ def _read_along(old: Node, readers: Sequence[Node], axes: Mapping[Node, int]) ->
     return None
 
 
-def _pass_on(new: Node, axis: int, axes: dict[Node, int]) -> None:
-    """A new state, and all that is computed element by element on the way to it, along one axis."""
-    waiting, seen = [new], set()
+def on_the_way(new: Node) -> set[Node]:
+    """A new state, and all of its shape that it is computed from element by element."""
+    found: set[Node] = set()
+    waiting = [new]
     while waiting:
         node = waiting.pop()
-        if node in seen or node.shape != new.shape:
+        if node in found or node.shape != new.shape:
             continue
-        seen.add(node)
-        axes[node] = axis
+        found.add(node)
         if node.op in ELEMENTWISE:
             waiting.extend(node.inputs)
+    return found

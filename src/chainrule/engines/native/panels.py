@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of
+from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of, on_the_way
 from chainrule.engines.native.types import BYTES
 from chainrule.engines.protocol import Array
 from chainrule.graph import ELEMENTWISE, FLOATS, Graph, Node, constant, input, make, remake, topological
@@ -245,22 +245,9 @@ class _Layout:
         return node.op in ("add", "sub", "mul") and all(self._is_zero_outside(below) for below in node.inputs)
 
     def _is_gradient(self, node: Node) -> bool:
-        if not any(node in _way(new) for new in self.members.values()):
+        if not any(node in on_the_way(new) for new in self.members.values()):
             return False
         return self._gradient(node) is not None
-
-
-def _way(new: Node) -> set[Node]:
-    """What a new weight is computed from, element by element."""
-    waiting, seen = [new], set()
-    while waiting:
-        node = waiting.pop()
-        if node in seen or node.shape != new.shape:
-            continue
-        seen.add(node)
-        if node.op in ELEMENTWISE:
-            waiting.extend(node.inputs)
-    return seen
 
 
 def _contract(a: Node, a_axes: list[int], b: Node, b_axes: list[int], out: list[int], in_order: bool) -> Node:
