@@ -6,14 +6,13 @@ other view may stand there, and is never made. What does not fit this form has p
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native.expressions import Emitter, Index
 from chainrule.engines.native.sharing import Share, tile_rows
 from chainrule.engines.native.text import Value
-from chainrule.engines.native.types import BYTES, MEMORY
+from chainrule.engines.native.types import BYTES, MEMORY, mask, power_of_two
 from chainrule.graph import Node
 
 #: Bytes that stay in the nearest cache anyway.
@@ -65,7 +64,7 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
 
 def write(e: Emitter, t: Tile, part: Share | None = None) -> None:
     """Write the loops of a tile."""
-    lanes = min(e.vector_bytes // BYTES[t.root.dtype], _power_of_two(t.size[t.column]))
+    lanes = min(e.vector_bytes // BYTES[t.root.dtype], power_of_two(t.size[t.column]))
     vectors = 2 if t.size[t.column] > lanes else 1
     if t.row < 0:
         vectors = min(4, -(-t.size[t.column] // lanes))
@@ -195,10 +194,9 @@ def _tile(
                 w.write(f"store {kind} {total}, ptr {pointer}, align {BYTES[t.root.dtype]}")
             else:
                 e.functions.add(f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
-                mask = _mask(count, lanes)
                 w.write(
                     f"call void @llvm.masked.store.{suffix}.p0({kind} {total}, ptr {pointer}, "
-                    f"i32 {BYTES[t.root.dtype]}, {mask})"
+                    f"i32 {BYTES[t.root.dtype]}, {mask(count, lanes)})"
                 )
 
 
@@ -241,18 +239,6 @@ def _load(e: Emitter, pointer: str, kind: str, suffix: str, scalar: str, count: 
         return e.writer.emit(f"load {kind}, ptr {pointer}, align {align}")
     e.functions.add(f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
     return e.writer.emit(
-        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {align}, {_mask(count, lanes)}, "
+        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {align}, {mask(count, lanes)}, "
         f"{kind} zeroinitializer)"
     )
-
-
-@functools.cache
-def _mask(count: int, lanes: int) -> str:
-    return f"<{lanes} x i1> <{', '.join('i1 true' if n < count else 'i1 false' for n in range(lanes))}>"
-
-
-def _power_of_two(count: int) -> int:
-    power = 2
-    while power < count:
-        power *= 2
-    return power

@@ -7,7 +7,6 @@ processors have instructions for.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from chainrule.engines.native.expressions import Emitter, Index
 from chainrule.engines.native.moves import strides
 from chainrule.engines.native.sharing import Share
 from chainrule.engines.native.text import Value
-from chainrule.engines.native.types import BYTES, MEMORY
+from chainrule.engines.native.types import BYTES, MEMORY, mask, power_of_two
 from chainrule.graph import FLOATS, Node
 
 Turn = Callable[[Value, int], None]
@@ -50,7 +49,7 @@ def write(e: Emitter, root: Node, part: Share | None) -> None:
         behind = behind.inputs[0]
     axes = _axes(e, root, part, merge=behind in e.stored)
     row, column = (max((a for a in axes if getattr(a, way) == 1), key=_size) for way in ("source", "target"))
-    lanes = min(e.vector_bytes // BYTES[root.dtype], _power_of_two(max(row.size, column.size)))
+    lanes = min(e.vector_bytes // BYTES[root.dtype], power_of_two(max(row.size, column.size)))
     scratch = "" if behind in e.stored else e.writer.emit(f"alloca [{lanes * lanes} x {MEMORY[root.dtype]}], align 64")
     outer = [axis for axis in axes if axis not in (row, column)]
 
@@ -218,8 +217,8 @@ def _turned(e: Emitter, kind: str, vectors: Sequence[str], block: int) -> list[s
     def shuffle(first: str, second: str, order: Sequence[int]) -> str:
         if first == second == "poison":
             return "poison"
-        mask = ", ".join(f"i32 {place}" for place in order)
-        return e.writer.emit(f"shufflevector {kind} {first}, {kind} {second}, <{lanes} x i32> <{mask}>")
+        places = ", ".join(f"i32 {place}" for place in order)
+        return e.writer.emit(f"shufflevector {kind} {first}, {kind} {second}, <{lanes} x i32> <{places}>")
 
     # Within 128 bits: a0 b0 a1 b1, and a2 b2 a3 b3.
     halves = [
@@ -259,7 +258,7 @@ def _load(e: Emitter, dtype: str, pointer: str, count: int, lanes: int) -> str:
         return e.writer.emit(f"load {kind}, ptr {pointer}, align {BYTES[dtype]}")
     e.functions.add(f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
     return e.writer.emit(
-        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {BYTES[dtype]}, {_mask(count, lanes)}, "
+        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {BYTES[dtype]}, {mask(count, lanes)}, "
         f"{kind} poison)"
     )
 
@@ -283,14 +282,5 @@ def _store(e: Emitter, dtype: str, pointer: str, vector: str, count: int, lanes:
     e.functions.add(f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
     e.writer.write(
         f"call void @llvm.masked.store.{suffix}.p0({kind} {vector}, ptr {pointer}, i32 {BYTES[dtype]}, "
-        f"{_mask(count, lanes)})"
+        f"{mask(count, lanes)})"
     )
-
-
-@functools.cache
-def _mask(count: int, lanes: int) -> str:
-    return f"<{lanes} x i1> <{', '.join('i1 true' if n < count else 'i1 false' for n in range(lanes))}>"
-
-
-def _power_of_two(count: int) -> int:
-    return 1 << max(count - 1, 1).bit_length()

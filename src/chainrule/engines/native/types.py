@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 MEMORY = {
@@ -22,3 +23,14 @@ def literal(value: float | int | bool, dtype: str) -> str:
     if dtype == "bool":
         return "true" if value else "false"
     return str(int(value))
+
+
+@functools.cache
+def mask(count: int, lanes: int) -> str:
+    """A vector of i1 that takes the first ``count`` of its lanes."""
+    return f"<{lanes} x i1> <{', '.join('i1 true' if n < count else 'i1 false' for n in range(lanes))}>"
+
+
+def power_of_two(count: int) -> int:
+    """The least power of two, from 2 on, that is no less."""
+    return 1 << max(count - 1, 1).bit_length()
