@@ -195,7 +195,7 @@ def test_the_first_reason_to_stop_is_told() -> None:
 def test_a_state_that_is_not_plain_is_refused_when_it_is_saved(tmp_path: Path) -> None:
     class Odd(Callback):
         def state(self) -> dict[str, Any]:
-            return {"array": np.zeros(3)}
+            return {"object": object()}
 
     run = cr.fit(model(), flowers()[0], epochs=1, callbacks=[Odd()])
     with pytest.raises(ConfigurationError, match="the state of a callback cannot be written"):

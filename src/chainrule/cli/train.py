@@ -89,7 +89,10 @@ def train(
         float | None, typer.Option(metavar="NUMBER", help="Stop when the training loss is this small.")
     ] = None,
     patience: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop when the validation loss has not improved for N epochs.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Stop when the validation loss has not improved for N epochs; the best epoch is kept."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder for the run.  [default: runs/NAME-1, -2, …]")

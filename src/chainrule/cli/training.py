@@ -185,7 +185,7 @@ def _callbacks(session: Session) -> list[Callback]:
     plan = session.plan
     found: list[Callback] = []
     if plan.patience is not None:
-        found.append(StopWithoutImprovement(plan.patience))
+        found.append(StopWithoutImprovement(plan.patience, restore_best=True))
     if plan.stop_loss is not None:
         found.append(StopAtLoss(plan.stop_loss))
     if not session.quiet:

@@ -24,6 +24,9 @@ from chainrule.training import DataSpec, History, Step
 
 Array = NDArray[Any]
 
+#: What the arrays are called in a checkpoint that callbacks keep.
+_CALLBACKS = "callbacks/"
+
 
 class Savable(Protocol):
     """What a run is, as far as it can be kept."""
@@ -99,20 +102,45 @@ def save_run(run: Savable, folder: Path) -> Path:
     tables["preparation"] = run.preparation.to_dict()
     lines = [{"kind": "step", **record} for record in run.history.step_records()]
     lines += [{"kind": "epoch", **record} for record in run.history.epochs]
-    position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": run.remembered()}
+    remembered, aside = _without_arrays(run.remembered())
+    position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": remembered}
     try:
         told = json.dumps(position)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"the state of a callback cannot be written to a file, it is plain numbers and texts: {error}"
+            f"the state of a callback cannot be written to a file, it is plain numbers, texts and arrays: {error}"
         ) from error
     shared = {name: array for name, array in run.arrays.items() if name.startswith((f"{PARAMETERS}/", f"{STATE}/"))}
     files.make_folder(folder)  # only now: what cannot be written leaves nothing behind
     files.write_configuration(folder, tables)
     files.write_metrics(folder, lines)
     files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})
-    files.write_arrays(folder / files.CHECKPOINT, run.arrays, {"position": told, "identity": identity})
+    files.write_arrays(folder / files.CHECKPOINT, run.arrays | aside, {"position": told, "identity": identity})
     return folder
+
+
+def _without_arrays(states: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What callbacks keep, in two: what JSON can hold, and arrays for the checkpoint, "callbacks/WHOSE/NAME"."""
+    plain = {
+        whose: {name: value for name, value in state.items() if not isinstance(value, np.ndarray)}
+        for whose, state in states.items()
+    }
+    arrays = {
+        f"{_CALLBACKS}{whose}/{name}": value
+        for whose, state in states.items()
+        for name, value in state.items()
+        if isinstance(value, np.ndarray)
+    }
+    return plain, arrays
+
+
+def _with_arrays(states: Mapping[str, Any], arrays: dict[str, Array]) -> dict[str, Any]:
+    """What callbacks keep, whole again; its arrays are taken from among those of the checkpoint."""
+    whole = {str(whose): dict(state) for whose, state in states.items()}
+    for full in [full for full in arrays if full.startswith(_CALLBACKS)]:
+        whose, _, name = full.removeprefix(_CALLBACKS).partition("/")
+        whole[whose][name] = arrays.pop(full)
+    return whole
 
 
 def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
@@ -128,6 +156,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
         position = json.loads(metadata["position"])
         epoch, offset = int(position["epoch"]), int(position["offset"])
         numbers = {str(name): float(value) for name, value in position["numbers"].items()}
+        callbacks = _with_arrays(position["callbacks"], arrays)
         parts = {
             name: from_plain(tables[name], custom, name) if name in tables else None
             for name in ("model", "loss", "optimizer")
@@ -146,7 +175,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             source=dict(tables.get("source", {})),
             arrays=arrays,
             numbers=numbers,
-            callbacks=position["callbacks"],
+            callbacks=callbacks,
             history=_history(files.read_metrics(folder), int(arrays["step"]), epoch),
             epoch=epoch,
             offset=offset,

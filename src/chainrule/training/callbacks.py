@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from chainrule.engines.protocol import Array
 from chainrule.errors import ConfigurationError
+from chainrule.layers.scope import PARAMETERS, STATE
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Training
@@ -32,7 +37,7 @@ class Callback:
         """After the last step, however it came about."""
 
     def state(self) -> dict[str, Any]:
-        """What to keep in a checkpoint: plain numbers and texts."""
+        """What to keep in a checkpoint: plain numbers and texts by name, and NumPy arrays."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -81,17 +86,45 @@ class StopWithoutImprovement(Callback):
     ``monitor`` is the column watched ("validation_loss", or "loss" without validation data), ``patience`` how many
     epochs may pass without an improvement of more than ``least``. An accuracy counts upwards, a loss downwards.
 
+    With ``restore_best`` the run ends with the parameters and the layer state of its best epoch, however it came to
+    its end; only a step that is not finite leaves those before it. What they were at the end is set aside: the same
+    callback in a further `fit`, or in one of the run saved and loaded, goes on from there, to the same bits as if
+    there had been no end.
+
     Reference: L. Prechelt, "Early stopping - but when?", 1998.
 
-    >>> StopWithoutImprovement(patience=5).patience
+    Differs from: Keras, which goes on from the best epoch's weights with the optimizer's memory of the last.
+
+    >>> StopWithoutImprovement(patience=5, restore_best=True).patience
     5
     """
 
-    def __init__(self, patience: int = 10, monitor: str | None = None, least: float = 0.0) -> None:
+    def __init__(
+        self, patience: int = 10, monitor: str | None = None, least: float = 0.0, *, restore_best: bool = False
+    ) -> None:
         if patience < 1:
             raise ConfigurationError(f"StopWithoutImprovement: patience is 1 or more, not {patience}")
-        self.patience, self.monitor, self.least = patience, monitor, least
-        self.best, self.waited = math.inf, 0
+        self.patience, self.monitor, self.least, self.restore_best = patience, monitor, least, restore_best
+        self._forget()
+
+    def _forget(self) -> None:
+        self.best, self.waited, self.best_epoch = math.inf, 0, 0
+        #: Set aside: while it trains, what the best epoch had; once it has ended, what the last step had.
+        self._aside: dict[str, Array] = {}
+        #: The checksum of what the run was given at the end; 0 while it trains.
+        self._given = 0
+
+    def on_start(self, training: Training) -> None:
+        """After an end, take up what was set aside, if the run still has what it was given then."""
+        present = _learned(training)
+        shapes = {name: (array.shape, array.dtype) for name, array in present.items()}
+        if self._aside and shapes != {name: (array.shape, array.dtype) for name, array in self._aside.items()}:
+            self._forget()  # it was another run's
+        elif self._given and self._given != _checksum(present):
+            self._forget()  # somebody gave it other parameters: what is best among those is to be seen
+        elif self._given:
+            self._exchange(training)
+            self._given = 0
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare with the best so far."""
@@ -100,18 +133,38 @@ class StopWithoutImprovement(Callback):
         value = -value if _upwards(monitor) else value
         if value < self.best - self.least:
             self.best, self.waited = value, 0
+            if self.restore_best:
+                self.best_epoch = int(record["epoch"])
+                self._aside = {name: array.copy() for name, array in _learned(training).items()}
             return
         self.waited += 1
         if self.waited >= self.patience:
-            training.stop(f"{monitor} has not improved for {self.patience} epochs")
+            kept = f"; the parameters are those of epoch {self.best_epoch}" if self._aside else ""
+            training.stop(f"{monitor} has not improved for {self.patience} epochs{kept}")
+
+    def on_end(self, training: Training) -> None:
+        """Give the run what its best epoch had."""
+        if self._aside and not self._given and training.stopped != "not finite":
+            self._given = _checksum(self._aside)
+            self._exchange(training)
+
+    def _exchange(self, training: Training) -> None:
+        present = {name: array.copy() for name, array in _learned(training).items()}
+        training.arrays = {**training.arrays, **self._aside}
+        self._aside = present
 
     def state(self) -> dict[str, Any]:
-        """The best value, and how long it has stood."""
-        return {"best": self.best, "waited": self.waited}
+        """The best value, how long it has stood, and what is set aside."""
+        state: dict[str, Any] = {"best": self.best, "waited": self.waited}
+        if self._aside:
+            state |= {"best_epoch": self.best_epoch, "given": self._given, **self._aside}
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take them up again."""
         self.best, self.waited = float(state["best"]), int(state["waited"])
+        self.best_epoch, self._given = int(state.get("best_epoch", 0)), int(state.get("given", 0))
+        self._aside = {name: array for name, array in state.items() if isinstance(array, np.ndarray)}
 
 
 class OnEpoch(Callback):
@@ -127,6 +180,20 @@ class OnEpoch(Callback):
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Call it."""
         self.function(training, record)
+
+
+def _learned(training: Training) -> dict[str, Array]:
+    """The parameters and the state of the layers."""
+    prefixes = (f"{PARAMETERS}/", f"{STATE}/")
+    return {name: array for name, array in training.arrays.items() if name.startswith(prefixes)}
+
+
+def _checksum(arrays: Mapping[str, Array]) -> int:
+    """A number that tells these arrays from others; never 0."""
+    found = 0
+    for name in sorted(arrays):
+        found = zlib.crc32(np.ascontiguousarray(arrays[name]).data, zlib.crc32(name.encode(), found))
+    return found or 1
 
 
 def _upwards(monitor: str) -> bool:
