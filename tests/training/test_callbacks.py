@@ -57,6 +57,51 @@ def test_many_steps_are_told_at_once_and_none_twice() -> None:
     assert told == list(range(1, 151))
 
 
+def test_short_epochs_are_not_all_beginning() -> None:
+    """How many steps fit into a call is known from one epoch to the next: two calls an epoch, for its two sizes."""
+    listener = Listener()
+    cr.fit(model(), flowers()[0], batch_size=32, epochs=20, callbacks=[listener])
+    told = [len(call[1]) for call in listener.heard if call[0] == "steps"]
+    assert told[-20:] == [3, 1] * 10
+
+
+def test_a_pause_ends_a_call_with_that_step() -> None:
+    class Pauses(Listener):
+        def on_start(self, training: Any) -> None:
+            training.pause_at(70)
+            training.pause_at(7)
+
+    listener = Pauses()
+    cr.fit(cr.Chain(cr.Dense(1)), line(50), batch_size=1, epochs=3, callbacks=[listener], optimizer=SGD(0.01))
+    last = [call[1][-1] for call in listener.heard if call[0] == "steps"]
+    assert {7, 50, 70, 100, 150} <= set(last)
+
+
+def test_rest_comes_when_every_callback_has_seen_what_came() -> None:
+    class Rests(Callback):
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int]] = []
+
+        def on_rest(self, training: Any) -> None:
+            told = [call for call in listener.heard if call[0] == "epoch"]
+            self.seen.append((training.epoch, len(told)))
+
+    rests, listener = Rests(), Listener()
+    cr.fit(model(), flowers()[0], epochs=3, callbacks=[rests, listener])
+    assert {epoch for epoch, _ in rests.seen} == {0, 1, 2, 3}
+    assert all(epoch == told for epoch, told in rests.seen)
+
+
+def test_what_a_callback_remembers_is_found_again_wherever_it_stands(tmp_path: Path) -> None:
+    train, test = flowers()
+    still = SGD(0.0)  # nothing can become better
+    stop = StopWithoutImprovement(6)
+    run = cr.fit(model(), train, validation=test, epochs=3, callbacks=[stop], optimizer=still)
+    again = cr.load(run.save(tmp_path))
+    again.fit(train, validation=test, epochs=20, callbacks=[Listener(), StopWithoutImprovement(6)])
+    assert again.epoch == 7
+
+
 def test_a_callback_sees_the_run_as_it_is_then() -> None:
     train, test = flowers()
     seen: list[float] = []

@@ -185,6 +185,26 @@ def test_a_stream_that_breaks_off_loses_nothing(source: Any, words: str, tmp_pat
     same_bits(cr.fit(model(), TRAIN, epochs=3, batch_size=16, seed=1), again)
 
 
+def test_a_validation_that_breaks_off_is_made_up_for(tmp_path: Path) -> None:
+    """The epoch is not over until it has been measured: gone on with, it has its record."""
+    whole_of_it = cr.fit(model(), TRAIN, validation=stream(TEST), epochs=3, seed=1)
+    broken = [1]
+
+    def source(epoch: int) -> Iterator[Any]:
+        if broken and len(run.history.epochs) == 1:
+            broken.pop()
+            raise OSError("unplugged")
+        yield TEST.inputs, TEST.targets
+
+    run = cr.prepare(model(), TRAIN, seed=1)
+    data = stream(source, samples=len(TEST), classes=TEST.classes).prepared_as(TEST)
+    with pytest.raises(StreamError, match="unplugged"):
+        run.fit(TRAIN, validation=data, epochs=3)
+    again = cr.load(run.save(tmp_path))
+    for resumed in (run, again):
+        same_bits(whole_of_it, resumed.fit(TRAIN, validation=TEST, epochs=3))
+
+
 def test_a_step_that_is_not_finite_names_the_node() -> None:
     unit = cr.Chain(cr.Dense(1), name="unit")
 

@@ -33,6 +33,9 @@ class Callback:
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """After an epoch, with its record."""
 
+    def on_rest(self, training: Training) -> None:
+        """After `on_steps` or `on_epoch` of all callbacks: what they remember and the state belong together."""
+
     def on_end(self, training: Training) -> None:
         """After the last step, however it came about."""
 

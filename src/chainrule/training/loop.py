@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from chainrule.engines.protocol import Array, Engine, Program
 from chainrule.errors import NotFiniteError
-from chainrule.graph import Node
 from chainrule.layers.scope import AnyLayer
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
 from chainrule.training.feeds import Feed
 from chainrule.training.history import History
 from chainrule.training.interrupt import interruption
+from chainrule.training.not_finite import explain_not_finite
 from chainrule.training.step import BuiltStep, Step, build_step, initial_state
 
 Measure = Callable[[], dict[str, float]]
@@ -42,17 +44,32 @@ class Training:
         self.epoch, self.offset = 0, 0
         self.history = History()
         self.stopped = ""
+        #: Whether state, place and history belong together: not so where a second Ctrl-C has cut a step in two.
+        self.whole = True
         self._callbacks: Sequence[Callback] = ()
         self._restored: dict[str, Any] = {}
         self._programs: list[tuple[DataSpec, int, BuiltStep, Program]] = []
+        self._pauses: set[int] = set()
+        self._count = 1
 
     def stop(self, reason: str) -> None:
         """Ask the loop to end, and say why."""
         self.stopped = self.stopped or reason
 
+    def pause_at(self, step: int) -> None:
+        """Ask the loop to let a call end with this step, so that it can be stopped or saved exactly there."""
+        self._pauses.add(step)
+
+    def moment(self) -> Self:
+        """This training as it is now, to be saved later: going on with the other does not change it."""
+        still = copy.copy(self)
+        still.arrays, still.numbers = dict(self.arrays), dict(self.numbers)
+        still._callbacks, still._restored = (), self.remembered()
+        return still
+
     def remembered(self) -> dict[str, Any]:
-        """What the callbacks keep for a resumed training, by place and name."""
-        now = {f"{place} {type(callback).__name__}": callback.state() for place, callback in enumerate(self._callbacks)}
+        """What the callbacks keep for a resumed training, by name."""
+        now = {name: callback.state() for name, callback in _named(self._callbacks)}
         return {**self._restored, **{name: state for name, state in now.items() if state}}
 
     def restore_callbacks(self, states: Mapping[str, Any]) -> None:
@@ -84,17 +101,16 @@ class Training:
         self,
         samples: int,
         feed: Feed,
-        epochs: int,
+        epochs: float,
         callbacks: Sequence[Callback] = (),
         validate: Measure | None = None,
     ) -> None:
         """Train until ``epochs`` epochs are done, a callback stops it, or Ctrl-C: all leave the state whole."""
-        self.stopped = ""
         self.built(feed.spec, min(self.batch_size, samples))
-        self._callbacks = callbacks
-        for place, callback in enumerate(callbacks):
+        self.stopped, self._callbacks, self._pauses, self._count = "", callbacks, set(), 1
+        for name, callback in _named(callbacks):
             # Handed over once: a callback that has gone on since knows better than the checkpoint did.
-            kept = self._restored.pop(f"{place} {type(callback).__name__}", None)
+            kept = self._restored.pop(name, None)
             if kept is not None:
                 callback.restore(kept)
             callback.on_start(self)
@@ -104,10 +120,14 @@ class Training:
                     self._epoch(samples, feed, callbacks)
                     if self.offset < samples:
                         break
+                    record = self.history.last_epoch()
+                    if validate is not None:
+                        record |= {f"validation_{name}": value for name, value in validate().items()}
+                    self.history.epochs.append(record)
                     self.epoch, self.offset = self.epoch + 1, 0
-                    record = self._record(validate)
                     for callback in callbacks:
                         callback.on_epoch(self, record)
+                    self._rest(callbacks)
         except KeyboardInterrupt:
             self.stop("interrupted")
         finally:
@@ -116,79 +136,72 @@ class Training:
                 callback.on_end(self)
 
     def _epoch(self, samples: int, feed: Feed, callbacks: Sequence[Callback]) -> None:
-        count = 1
         while self.offset < samples and not self.stopped:
-            fed = feed.take(self.epoch, self.offset, count, lambda: bool(self.stopped))
+            step = int(self.arrays["step"])
+            self._pauses = {pause for pause in self._pauses if pause > step}
+            most = min([self._count, *(pause - step for pause in self._pauses)])
+            fed = feed.take(self.epoch, self.offset, most, lambda: bool(self.stopped))
             if fed is None:
                 return
-            spec, data, indices = feed.spec, fed.data, fed.indices
-            waited = {} if fed.waited is None else {"waited": fed.waited / len(indices)}
+            waited = {} if fed.waited is None else {"waited": fed.waited / len(fed.indices)}
             start = time.perf_counter()
-            records = self._call(spec, data, indices)
+            arrays, records = self._call(feed.spec, fed.data, fed.indices)
             seconds = time.perf_counter() - start
-            done = int(self.arrays["step"]) - records[0]["step"] + 1  # a step that is not finite has not been taken
-            self.offset += done * indices.shape[1]
+            done = int(arrays["step"]) - step  # a step that is not finite has not been taken
+            self.whole = False  # a second Ctrl-C, which does not wait, may come between these
+            self.arrays = arrays
+            self.offset += done * fed.indices.shape[1]
             for record in records[:done]:
                 # What was waited for the data is time too: samples per second are those that a clock on the wall sees.
                 self.history.add_step({**record, "seconds": (seconds + (fed.waited or 0.0)) / len(records), **waited})
+            self.whole = True
             busy = time.perf_counter() - start
             for callback in callbacks if done else ():
                 callback.on_steps(self, records[:done])
             if done < len(records):
                 self.stopped = "not finite"
-                built, _ = self.built(spec, indices.shape[1])
-                raise NotFiniteError(self._explain_not_finite(built, data, indices[done], records[done]))
-            # As many as fit into a call at this speed, but no leap on the word of one measurement.
-            count = max(1, min(round(len(indices) * _SECONDS_PER_CALL / max(busy, 1e-9)), 8 * count))
+                built, _ = self.built(feed.spec, fed.indices.shape[1])
+                given = {**arrays, **self._fixed(fed.data), "batch/indices": fed.indices[done]}
+                raise NotFiniteError(explain_not_finite(built.graph, given, records[done]))
+            self._rest(callbacks)
+            # As many as fit into a call at this speed, but no leap on the word of one measurement; and the next epoch
+            # goes on with as many, or short epochs would be all beginning.
+            self._count = max(1, min(round(len(fed.indices) * _SECONDS_PER_CALL / max(busy, 1e-9)), 8 * self._count))
 
-    def _call(self, spec: DataSpec, data: Mapping[str, Array], indices: Array) -> list[dict[str, Any]]:
+    def _call(
+        self, spec: DataSpec, data: Mapping[str, Array], indices: Array
+    ) -> tuple[dict[str, Array], list[dict[str, Any]]]:
+        """Take a step for each row of indices: the state after them, and their records."""
         _, program = self.built(spec, indices.shape[1])
-        dtype = np.dtype(self.dtype)
-        fixed: dict[str, Array] = {f"data/{name}": array for name, array in data.items()}
-        fixed |= {name: np.asarray(value, dtype) for name, value in self.numbers.items()}
-        fixed["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
-        arrays, logs = program.repeat(self.arrays, fixed, {"batch/indices": indices}, until="finite")
+        arrays, logs = program.repeat(self.arrays, self._fixed(data), {"batch/indices": indices}, until="finite")
         first, size = int(self.arrays["step"]), indices.shape[1]
-        self.arrays = arrays
         rate = {
             name.rpartition("/")[2]: value for name, value in self.numbers.items() if name.endswith("learning_rate")
         }
-        return [
+        return arrays, [
             {"step": first + row + 1, "epoch": self.epoch + 1, "samples": size}
             | {name: column[row].item() for name, column in logs.items() if name != "finite"}
             | rate
             for row in range(len(logs["finite"]))
         ]
 
-    def _explain_not_finite(
-        self, built: BuiltStep, data: Mapping[str, Array], rows: Array, record: dict[str, Any]
-    ) -> str:
-        """Replay the step on the reference engine, and name the first node that is not finite."""
-        from chainrule.engines.choose import choose
+    def _fixed(self, data: Mapping[str, Array]) -> dict[str, Array]:
+        """What is the same for each step of a call."""
+        fixed = {f"data/{name}": array for name, array in data.items()}
+        fixed |= {name: np.asarray(value, self.dtype) for name, value in self.numbers.items()}
+        return fixed | {"seed": np.asarray(self.seed & 0xFFFFFFFF, np.uint32)}
 
-        arrays = {**self.arrays, **{f"data/{name}": array for name, array in data.items()}, "batch/indices": rows}
-        arrays |= {name: np.asarray(value, self.dtype) for name, value in self.numbers.items()}
-        arrays["seed"] = np.asarray(self.seed & 0xFFFFFFFF, np.uint32)
-        where = "which it is not on the reference engine"
-        fixed: set[Node] = set()  # an infinity that the graph was built with is meant
-        for node, value in choose("reference").compile(built.graph).trace(arrays):  # type: ignore[attr-defined]
-            if node.op != "input" and fixed.issuperset(node.inputs):
-                fixed.add(node)
-            elif value.dtype.kind == "f" and not np.isfinite(value).all():
-                kind = "NaN" if np.isnan(value).any() else "infinite"
-                place = built.graph.origins.get(node) or "the graph"
-                name = f"the input {node.attributes['name']}" if node.op == "input" else f"{node.op} of {place}"
-                where = f"first {kind} in {name}, {node.dtype}{list(node.shape)}"
-                break
-        return (
-            f"step {record['step']} is not finite (loss {record.get('loss', float('nan')):g}): {where}. "
-            "The parameters are those before this step. A smaller learning rate, scaled inputs, or gradient clipping "
-            "are the usual remedies"
-        )
+    def _rest(self, callbacks: Sequence[Callback]) -> None:
+        for callback in callbacks:
+            callback.on_rest(self)
 
-    def _record(self, validate: Measure | None) -> dict[str, Any]:
-        record = self.history.last_epoch()
-        if validate is not None:
-            record |= {f"validation_{name}": value for name, value in validate().items()}
-        self.history.epochs.append(record)
-        return record
+
+def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:
+    """Callbacks by the name of their class and a count: by these names a resumed run finds again what they kept."""
+    counts: Counter[str] = Counter()
+    found = []
+    for callback in callbacks:
+        kind = type(callback).__name__
+        found.append((f"{kind} {counts[kind]}", callback))
+        counts[kind] += 1
+    return found
