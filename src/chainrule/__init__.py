@@ -14,14 +14,26 @@ from chainrule import data, errors, gradients, graph, initializers, layers, loss
 from chainrule.fitting import fit, load, prepare
 from chainrule.graph import Node, sigmoid, tanh
 from chainrule.graph.composites import identity, leaky_relu, relu, softmax, step_function
-from chainrule.layers import Chain, Dense, Flatten, Reshape, Scope
+from chainrule.layers import (
+    BatchNorm,
+    Chain,
+    Dense,
+    Dropout,
+    Flatten,
+    GaussianNoise,
+    LayerNorm,
+    Reshape,
+    Scope,
+    WeightNoise,
+)
 from chainrule.run import Run
 from chainrule.training import Callback, step
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Callback", "Chain", "Dense", "Flatten", "Node", "Reshape", "Run", "Scope", "__version__", "data", "errors", "fit",
-    "gradients", "graph", "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers",
-    "prepare", "relu", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
+    "BatchNorm", "Callback", "Chain", "Dense", "Dropout", "Flatten", "GaussianNoise", "LayerNorm", "Node", "Reshape",
+    "Run", "Scope", "WeightNoise", "__version__", "data", "errors", "fit", "gradients", "graph", "identity",
+    "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers", "prepare", "relu", "sigmoid",
+    "softmax", "step", "step_function", "tanh", "training",
 ]  # fmt: skip

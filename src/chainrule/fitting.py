@@ -15,7 +15,7 @@ from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.run import Run
-from chainrule.training import Callback, Step, supervised
+from chainrule.training import Callback, Step, build_step, supervised
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
 from chainrule.training.feeds import staged_spec
 
@@ -123,7 +123,11 @@ def prepare(
     run.shuffle = shuffle
     run.spec = spec
     size = min(size, spec.samples)
-    run.built(staged_spec(spec, train, size) if isinstance(train, Stream) else spec, size)
+    fed = staged_spec(spec, train, size) if isinstance(train, Stream) else spec
+    if spec.samples % size == 1:
+        # A last batch of one sample is what a step may refuse: now, not at the end of the first epoch.
+        build_step(run.step, fed, 1, dtype)
+    run.built(fed, size)
     return run
 
 

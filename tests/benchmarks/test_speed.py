@@ -14,16 +14,11 @@ import pytest
 from benchmarks.speed import __main__ as program
 from benchmarks.speed import page, training
 from benchmarks.speed.figures import Measured, best_peer, largest_difference, undecided
-from benchmarks.speed.layers import BatchNorm, Dropout
 from benchmarks.speed.peers import Peer, chainrule_peer, chosen, cores
 from benchmarks.speed.profiling import bound
-from benchmarks.speed.workload import EPSILON, KEPT, Given, Update, Workload, batches, first_parameters
+from benchmarks.speed.workload import Given, Update, Workload, batches, first_parameters
 from benchmarks.speed.workloads import WORKLOADS
 from chainrule.engines.native.inspecting import Spent
-from chainrule.engines.reference import ReferenceEngine
-from chainrule.explain import check_graph
-from chainrule.graph import Build, Graph, input
-from chainrule.layers import Record, Scope
 
 SMALL = Workload("small", (6, 5, 4, 3), Update("adam", 0.01), 8, bar=1.0, aim=2.0, normalized=True, dropout=0.2)
 PEERS = {
@@ -232,59 +227,6 @@ def test_the_profile_says_what_bounds_a_kernel() -> None:
 
 
 # ---- the networks ---------------------------------------------------------------------------------------------------
-
-
-def test_batch_normalization_is_its_formula_and_remembers() -> None:
-    random = np.random.default_rng(0)
-    x = random.standard_normal((8, 3)) * 3 + 1
-    values = {
-        "scale": random.random(3),
-        "shift": random.random(3),
-        "mean": random.random(3),
-        "variance": random.random(3),
-    }
-    arrays = {"parameters/n.scale": values["scale"], "parameters/n.shift": values["shift"], "x": x}
-    arrays |= {"state/n.mean": values["mean"], "state/n.variance": values["variance"]}
-    for training_now in (True, False):
-        with Build():
-            record = Record("float64")
-            output = Scope(record, training=training_now).apply(BatchNorm(), input("x", (8, 3), "float64"), name="n")
-            outputs = {"y": output, **{name: node for name, node in record.values.items() if node.op != "input"}}
-        found = ReferenceEngine().compile(Graph(outputs)).run(arrays)
-        mean, variance = (x.mean(0), x.var(0)) if training_now else (values["mean"], values["variance"])
-        expected = (x - mean) / np.sqrt(variance + EPSILON) * values["scale"] + values["shift"]
-        np.testing.assert_allclose(found["y"], expected, rtol=1e-12)
-        assert set(found) == ({"y", "state/n.mean", "state/n.variance"} if training_now else {"y"})
-        if training_now:
-            kept = KEPT * values["mean"] + (1 - KEPT) * x.mean(0)
-            np.testing.assert_allclose(found["state/n.mean"], kept, rtol=1e-12)
-            kept = KEPT * values["variance"] + (1 - KEPT) * x.var(0, ddof=1)
-            np.testing.assert_allclose(found["state/n.variance"], kept, rtol=1e-12)
-
-
-def test_the_gradient_of_batch_normalization_is_that_of_differences() -> None:
-    with Build():
-        record = Record("float64")
-        y = Scope(record).apply(BatchNorm(), input("x", (5, 3), "float64"), name="n")
-    random = np.random.default_rng(1)
-    arrays = {name: random.random(declared.shape) + 0.5 for name, declared in record.declared.items()}
-    x = random.standard_normal((5, 3))
-    assert check_graph(
-        Graph({"y": y}), {**arrays, "x": x}, wrt=["x", "parameters/n.scale", "parameters/n.shift"]
-    ).passed
-
-
-def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    with Build():
-        record = Record("float32", seed=input("seed", (), "uint32"))
-        y = Scope(record).apply(Dropout(0.2), input("x", (100, 100)), name="d")
-    ones = np.ones((100, 100), np.float32)
-    found = ReferenceEngine().compile(Graph({"y": y})).run({"x": ones, "seed": np.array(3, np.uint32)})["y"]
-    assert np.unique(found).tolist() == [0.0, 1.25]
-    assert abs((found == 0).mean() - 0.2) < 0.015
-    with Build():
-        x = input("x", (2, 2))
-        assert Scope(Record("float32"), training=False).apply(Dropout(0.2), x, name="d") is x
 
 
 @pytest.mark.parametrize("workload", [SMALL, SMALL.without_dropout()], ids=["dropout", "plain"])

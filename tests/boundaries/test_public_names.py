@@ -10,8 +10,9 @@ import pytest
 import chainrule as cr
 
 NAMES = """
-Callback Chain Dense Flatten Node Reshape Run Scope __version__ data errors fit gradients graph identity initializers
-layers leaky_relu load losses metrics optimizers prepare relu sigmoid softmax step step_function tanh training
+BatchNorm Callback Chain Dense Dropout Flatten GaussianNoise LayerNorm Node Reshape Run Scope WeightNoise __version__
+data errors fit gradients graph identity initializers layers leaky_relu load losses metrics optimizers prepare relu
+sigmoid softmax step step_function tanh training
 """.split()
 
 HEAVY = (

@@ -8,6 +8,8 @@ a key is ``case/name``: the operands of a case (``case/x``), its value (``case/v
 L = Σ cotangent·value, the gradients of L (``case/d:x``). The operands come from a seeded generator, so a new run
 gives the same files.
 
+``batch_norm.npz`` has cases of steps: ``rows/0/x``, and the state after a step, ``rows/0/mean``; channels are last.
+
 ``optimizers.npz`` is laid out otherwise: ``start`` (shape 3×4) are parameters, ``gradients`` (100×3×4) the gradients
 that come in, one a step, and ``NAME/parameters`` (100×3×4) what the update NAME has made of them after each step:
 
@@ -25,6 +27,7 @@ that come in, one a step, and ``NAME/parameters`` (100×3×4) what the update NA
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +152,68 @@ def layer_norm(random: np.random.Generator) -> Arrays:
     )
 
 
+def batch_norm(random: np.random.Generator) -> Arrays:
+    """Three training steps, each with its gradients and what the running statistics are after it, and a prediction."""
+    arrays: Arrays = {}
+    for case, shape in (("rows", (6, 3)), ("pictures", (4, 3, 2, 5))):
+        layer = (torch.nn.BatchNorm1d if case == "rows" else torch.nn.BatchNorm2d)(3, dtype=torch.float64)
+        scale, shift = random.standard_normal(3), random.standard_normal(3)
+        layer.load_state_dict({"weight": torch.tensor(scale), "bias": torch.tensor(shift)}, strict=False)
+        arrays |= {f"{case}/scale": scale, f"{case}/shift": shift}
+        for step in ("0", "1", "2", "predicted"):
+            layer.train(step != "predicted")
+            x = torch.tensor(random.standard_normal(shape) * 3 + 1, requires_grad=True)
+            cotangent = torch.tensor(random.standard_normal(shape))
+            layer.zero_grad()
+            value = layer(x)
+            (value * cotangent).sum().backward()
+            found = {"x": x, "cotangent": cotangent, "value": value, "d:x": x.grad}
+            # Channels last, as here.
+            last = {name: tensor.detach().movedim(1, -1).numpy() for name, tensor in found.items()}
+            last |= {"d:scale": layer.weight.grad.numpy().copy(), "d:shift": layer.bias.grad.numpy().copy()}
+            last |= {"mean": layer.running_mean.numpy().copy(), "variance": layer.running_var.numpy().copy()}
+            arrays |= {f"{case}/{step}/{name}": array for name, array in last.items()}
+    return arrays
+
+
+def weighted_losses(random: np.random.Generator) -> Arrays:
+    """Label smoothing, and classes that weigh more."""
+    logits, labels = random.standard_normal((6, 5)) * 3, random.integers(0, 5, 6)
+    targets, weights = random.dirichlet(np.ones(5), 6), random.uniform(0.5, 3, 5)
+    binary, width = (random.uniform(0, 1, (6, 5)) > 0.5).astype(float), 1.5
+    per_class = torch.tensor(weights)
+    far = logits * 2
+    return {
+        "weights": weights,
+        **recorded("smoothing", partial(functional.cross_entropy, label_smoothing=0.1), input=logits, target=labels),
+        **recorded(
+            "smoothing of probabilities",
+            lambda input, target: functional.cross_entropy(input, target.detach(), label_smoothing=0.1),
+            input=logits,
+            target=targets,
+        ),
+        **recorded("class weights", partial(functional.cross_entropy, weight=per_class), input=logits, target=labels),
+        **recorded(
+            "binary smoothing",
+            lambda input, target: functional.binary_cross_entropy_with_logits(input, target.detach() * 0.8 + 0.1),
+            input=logits,
+            target=binary,
+        ),
+        **recorded(
+            "absolute error",
+            lambda input, target: functional.l1_loss(input, target.detach()),
+            input=far,
+            target=targets,
+        ),
+        **recorded(
+            "huber",
+            lambda input, target: functional.huber_loss(input, target.detach(), delta=width),
+            input=far,
+            target=targets,
+        ),
+    }
+
+
 def attention(random: np.random.Generator) -> Arrays:
     """A transformer block, normalised first: causal attention of two heads, and GELU between two dense layers."""
     width, heads = 8, 2
@@ -229,6 +294,8 @@ FILES: dict[str, Callable[[np.random.Generator], Arrays]] = {
     "attention": attention,
     "recurrence": recurrence,
     "optimizers": optimizers,
+    "batch_norm": batch_norm,
+    "weighted_losses": weighted_losses,
 }
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from benchmarks.speed.layers import BatchNorm, Dropout
-from benchmarks.speed.workload import Array, Given, Workload
+from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
 from chainrule.engines.protocol import Engine, Program
 from chainrule.training.feeding import feed
 
@@ -22,10 +21,10 @@ def model_of(workload: Workload) -> cr.Chain:
     layers: list[Any] = []
     for units in workload.sizes[1:-1]:
         if workload.normalized:
-            layers += [cr.Dense(units), BatchNorm(), activation]
+            layers += [cr.Dense(units), cr.BatchNorm(momentum=KEPT, epsilon=EPSILON), activation]
         else:
             layers.append(cr.Dense(units, activation))
-        layers += [Dropout(workload.dropout)] if workload.dropout else []
+        layers += [cr.Dropout(workload.dropout)] if workload.dropout else []
     return cr.Chain(*layers, cr.Dense(workload.sizes[-1], cr.sigmoid if workload.output else None))
 
 

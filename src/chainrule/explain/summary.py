@@ -58,6 +58,10 @@ def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
         if place in seen:
             continue
         own = {path: shape for path, shape in shapes.items() if path.rpartition(".")[0] == each.path}
+        if _is_wrapper(each, run.layers):  # its parameters are those of the layer in it, which has the next row
+            rows.append((each.path or "model", _title(each), _shapes(each), "", ""))
+            seen.add(place)
+            continue
         # As a layer declares them, also for a run that was read from a file, where arrays are in alphabetical order.
         own = dict(sorted(own.items(), key=lambda item: item[0].endswith("bias")))
         again = each.path in seen
@@ -78,6 +82,10 @@ def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
 def _is_container(each: Applied, layers: Sequence[Applied]) -> bool:
     inside = f"{each.path}." if each.path else ""
     return any(other is not each and other.depth > each.depth and other.path.startswith(inside) for other in layers)
+
+
+def _is_wrapper(each: Applied, layers: Sequence[Applied]) -> bool:
+    return any(other.depth == each.depth + 1 and other.path == each.path for other in layers)
 
 
 def _title(each: Applied) -> str:

@@ -12,6 +12,16 @@ from chainrule.graph import Node, Shape, origins
 from chainrule.initializers import Initializer
 
 PARAMETERS, STATE = "parameters", "state"
+_SHIFTS_AND_SCALES = ("bias", "scale", "shift")
+
+
+def is_weight(path: str) -> bool:
+    """Whether a parameter is a weight, by its name: biases, scales and shifts are not penalised, decayed or noisy.
+
+    >>> is_weight("0.weight"), is_weight("0.bias"), is_weight("1.scale")
+    (True, False, False)
+    """
+    return path.rpartition(".")[2] not in _SHIFTS_AND_SCALES
 
 
 class Applicable(Protocol):
@@ -88,6 +98,8 @@ class Scope:
     depth: int = 0
     #: The layers applied in here, by name: two under one name would share their parameters by accident.
     used: dict[str, AnyLayer] = field(default_factory=dict, compare=False, repr=False)
+    #: What layers in here are given in the place of each parameter: functions of their scope, its name and its node.
+    seen_as: tuple[Callable[[Scope, str, Node], Node], ...] = ()
 
     @property
     def dtype(self) -> str:
@@ -96,7 +108,10 @@ class Scope:
 
     def parameter(self, name: str, shape: Sequence[int], initializer: Initializer) -> Node:
         """An array that is learned; its path is the layer's, then ``name``."""
-        return self.record.declare(f"{PARAMETERS}/{self._below(name)}", tuple(shape), self.dtype, initializer)
+        node = self.record.declare(f"{PARAMETERS}/{self._below(name)}", tuple(shape), self.dtype, initializer)
+        for change in self.seen_as:
+            node = change(self, name, node)
+        return node
 
     def state(self, name: str, shape: Sequence[int], initializer: Initializer) -> Node:
         """An array that is kept from step to step without being learned, such as a running mean."""
@@ -143,7 +158,7 @@ class Scope:
                 )
             path = record.paths.setdefault(id(layer), path)
         record.kept.append(layer)  # an object that is gone would let its id be taken by another
-        inner = Scope(record, path, self.training, self.depth + 1)
+        inner = Scope(record, path, self.training, self.depth + 1, seen_as=self.seen_as)
         place = len(record.applied)
         with origins.scope(path, absolute=True):
             try:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import chainrule as cr
 from benchmarks import networks
-from benchmarks.speed.layers import BatchNorm, Dropout
 from chainrule import graph as g
 from chainrule.engines.native import NativeEngine, driver, program, sharing, team
 from chainrule.engines.native.team import Pace
 from chainrule.graph import Graph, Node
+from chainrule.layers import BatchNorm, Dropout
 from tests.engines.native import fuzzing
 
 Array = NDArray[Any]
