@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,30 @@ CASES: dict[str, tuple[losses.Loss, Array, Array, Array]] = {
     "mean_squared_error of labels": (losses.mean_squared_error, LABELS, ((Z - ROWS) ** 2).mean(-1), (Z - ROWS) * 2 / 3),
     "half_squared_error": (losses.half_squared_error, SOFT, ((Z - SOFT) ** 2).sum(-1) / 2, Z - SOFT),
     "half_squared_error of labels": (losses.half_squared_error, LABELS, ((Z - ROWS) ** 2).sum(-1) / 2, Z - ROWS),
+    "smooth cross_entropy of labels": (
+        losses.CrossEntropy(smoothing=0.3), LABELS, -((0.7 * ROWS + 0.1) * log_softmax(Z)).sum(-1),
+        np.exp(log_softmax(Z)) - 0.7 * ROWS - 0.1,
+    ),
+    "smooth cross_entropy of probabilities": (
+        losses.CrossEntropy(smoothing=0.3), SOFT, -((0.7 * SOFT + 0.1) * log_softmax(Z)).sum(-1),
+        np.exp(log_softmax(Z)) - 0.7 * SOFT - 0.1,
+    ),
+    "smooth binary_cross_entropy": (
+        losses.BinaryCrossEntropy(smoothing=0.2), ROWS, binary(Z, 0.8 * ROWS + 0.1), sigmoid(Z) - 0.8 * ROWS - 0.1,
+    ),
+    "mean_absolute_error": (losses.mean_absolute_error, SOFT, np.abs(Z - SOFT).mean(-1), np.sign(Z - SOFT) / 3),
+    "huber": (
+        losses.Huber(1.5), SOFT,
+        np.where(np.abs(Z - SOFT) <= 1.5, (Z - SOFT) ** 2 / 2, 1.5 * (np.abs(Z - SOFT) - 0.75)).mean(-1),
+        np.clip(Z - SOFT, -1.5, 1.5) / 3,
+    ),
+    "hinge": (
+        losses.hinge, 2 * ROWS - 1, np.maximum(0, 1 - (2 * ROWS - 1) * Z).sum(-1),
+        -(2 * ROWS - 1) * ((2 * ROWS - 1) * Z < 1),
+    ),
+    "hinge of labels": (
+        losses.hinge, LABELS, np.maximum(0, 1 - (2 * ROWS - 1) * Z).sum(-1), -(2 * ROWS - 1) * ((2 * ROWS - 1) * Z < 1),
+    ),
 }  # fmt: skip
 
 
@@ -97,7 +122,8 @@ def test_the_gradient_passes_its_check(name: str) -> None:
     loss, targets, _, _ = CASES[name]
     z, t = nodes(Z, targets)
     (slope,) = gradients(loss(z, t), [z])
-    for whole in (Graph({"loss": loss(z, t)}), Graph({"slope": slope})):
+    flat = all(node not in graph.topological([slope]) for node in (z,))
+    for whole in (Graph({"loss": loss(z, t)}), *([] if flat else [Graph({"slope": slope})])):
         assert check_graph(whole, {"z": Z, "t": targets}, wrt=["z"]).passed
 
 
@@ -150,6 +176,75 @@ def test_float32_stays_float32(name: str) -> None:
     found = evaluate(loss(z, t), z=Z.astype(np.float32), t=short)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected.mean(), rtol=1e-6)
+
+
+#: A case of another framework: the loss, and by how much ours is larger, where it sums over outputs.
+OTHERS: dict[str, tuple[losses.Loss, float]] = {
+    "smoothing": (losses.CrossEntropy(smoothing=0.1), 1),
+    "smoothing of probabilities": (losses.CrossEntropy(smoothing=0.1), 1),
+    "binary smoothing": (losses.BinaryCrossEntropy(smoothing=0.2), 5),
+    "absolute error": (losses.mean_absolute_error, 1),
+    "huber": (losses.Huber(1.5), 1),
+    "class weights": (losses.cross_entropy, 1),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_losses_are_those_of_another_framework(name: str) -> None:
+    loss, factor = OTHERS[name]
+    with np.load(Path(__file__).parent / "golden" / "weighted_losses.npz") as file:
+        arrays = {key.removeprefix(f"{name}/"): file[key] for key in file.files if key.startswith(f"{name}/")}
+        by_class = file["weights"]
+    given, targets = arrays["input"], arrays["target"]
+    weights = None
+    if name == "class weights":
+        data = cr.data.from_arrays(given, targets.astype(np.int32), classes=list("abcde"))
+        weighed = data.weigh_classes(dict(zip("abcde", by_class.tolist(), strict=True))).weights
+        weights = graph.constant(weighed, "float64")
+    z, t = nodes(given, targets)
+    value = loss(z, t, weights)
+    (slope,) = gradients(value, [z])
+    tolerance = 1e-10 if weights is None else 1e-6  # weights of samples are float32
+    np.testing.assert_allclose(evaluate(value, z=given, t=targets), factor * arrays["value"], rtol=tolerance)
+    expected = factor * arrays["d:input"] / arrays["cotangent"]
+    np.testing.assert_allclose(evaluate(slope, z=given, t=targets), expected, rtol=tolerance, atol=1e-12)
+
+
+def test_smoothing_keeps_what_is_best_from_being_infinite() -> None:
+    """The best logits of a smoothed loss are finite, and its least value is the entropy of the smoothed target."""
+    smooth = np.array([[0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3]])
+    z, labels = nodes(np.log(smooth), np.array([0]))
+    loss = losses.CrossEntropy(smoothing=0.1)(z, labels)
+    least = -(smooth * np.log(smooth)).sum()
+    np.testing.assert_allclose(evaluate(loss, z=np.log(smooth), t=np.array([0])), least, rtol=1e-13)
+    (slope,) = gradients(loss, [z])
+    np.testing.assert_allclose(evaluate(slope, z=np.log(smooth), t=np.array([0])), np.zeros((1, 3)), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: losses.CrossEntropy(smoothing=1.0), "CrossEntropy: smoothing is a number from 0 to below 1, not 1.0"),
+        (lambda: losses.CrossEntropy(smoothing=-0.1), "not -0.1"),
+        (lambda: losses.BinaryCrossEntropy(smoothing=True), "BinaryCrossEntropy: smoothing is .* not True"),
+        (lambda: losses.Huber(0), "Huber: threshold is a number above 0, not 0"),
+        (lambda: losses.Huber(float("nan")), "not nan"),
+    ],
+)
+def test_a_setting_without_meaning_is_refused(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.CrossEntropy(smoothing=0.1), losses.Huber(2.0), losses.hinge, losses.mean_absolute_error]
+)
+def test_a_run_keeps_its_loss(loss: losses.Loss, tmp_path: Path) -> None:
+    train, test = cr.data.load("iris")
+    run = cr.fit(cr.Chain(cr.Dense(3)), train, loss=loss, epochs=30, optimizer=cr.optimizers.SGD(0.05))
+    assert run.evaluate(test)["accuracy"] > 0.75
+    run.save(tmp_path / "run")
+    assert cr.load(tmp_path / "run").loss == loss
 
 
 def test_labels_are_rows_of_probability_one() -> None:
@@ -232,6 +327,10 @@ BAD: list[tuple[Callable[[], Node], type[Exception], str]] = [
     (lambda: mse(z(4, 1), t(4)), ShapeError, "the outputs are [4, 1] and the targets [4]"),
     (lambda: mse(z(4, 3), t(3, dtype="int32")), ShapeError, "want labels [4]"),
     (lambda: half(z(4, 2), t(4, 2, dtype="bool")), DtypeError, "the targets bool"),
+    (lambda: losses.hinge(z(4, 1), t(4, dtype="int32")), ShapeError, "labels for one output a class"),
+    (lambda: losses.hinge(z(4, 3), t(3, dtype="int32")), ShapeError, "want labels [4]"),
+    (lambda: losses.huber(z(4, 1), t(4)), ShapeError, "huber: the outputs are [4, 1]"),
+    (lambda: losses.mean_absolute_error(z(4, 1), t(4)), ShapeError, "mean_absolute_error: the outputs are [4, 1]"),
     (lambda: mse(z(4, 2), t(4, 2), graph.input("w", (2,))), ShapeError, "weights"),
     (lambda: mse(z(4, 2), t(4, 2), graph.input("w", (4, 1))), ShapeError, "weights"),
 ]  # fmt: skip

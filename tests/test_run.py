@@ -307,7 +307,7 @@ def test_a_run_that_has_no_single_model_says_what_to_use() -> None:
         run.predict(np.ones((4, 2)))
     with pytest.raises(ConfigurationError, match="apply wants at least one array"):
         run.apply(unit)
-    with pytest.raises(ConfigurationError, match="has its losses and optimizers inside; give fit neither"):
+    with pytest.raises(ConfigurationError, match="has its losses, optimizers, penalties and augmentation inside"):
         cr.fit(down, {"x": np.ones((4, 2), np.float32)}, loss=cr.losses.cross_entropy)
 
 

@@ -10,7 +10,20 @@ True
 
 from __future__ import annotations
 
-from chainrule import data, errors, gradients, graph, initializers, layers, losses, metrics, optimizers, training
+from chainrule import (
+    augmentation,
+    data,
+    errors,
+    gradients,
+    graph,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    training,
+)
 from chainrule.fitting import fit, load, prepare
 from chainrule.graph import Node, sigmoid, tanh
 from chainrule.graph.composites import identity, leaky_relu, relu, softmax, step_function
@@ -33,7 +46,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchNorm", "Callback", "Chain", "Dense", "Dropout", "Flatten", "GaussianNoise", "LayerNorm", "Node", "Reshape",
-    "Run", "Scope", "WeightNoise", "__version__", "data", "errors", "fit", "gradients", "graph", "identity",
-    "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers", "prepare", "relu", "sigmoid",
-    "softmax", "step", "step_function", "tanh", "training",
+    "Run", "Scope", "WeightNoise", "__version__", "augmentation", "data", "errors", "fit", "gradients", "graph",
+    "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers", "prepare",
+    "regularizers", "relu", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
 ]  # fmt: skip

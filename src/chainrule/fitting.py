@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.augmentation import Augmentation
 from chainrule.data import Dataset, Preparation, Stream
 from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Engine
@@ -14,6 +15,7 @@ from chainrule.graph import FLOATS
 from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
+from chainrule.regularizers import Regularizer
 from chainrule.run import Run
 from chainrule.training import Callback, Step, build_step, supervised
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
@@ -27,6 +29,8 @@ def fit(
     validation: Data | None = None,
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
+    regularizer: Regularizer | None = None,
+    augmentation: Augmentation | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
     seed: int = 0,
@@ -40,8 +44,10 @@ def fit(
 
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
-    a learning rate of 0.1 and momentum 0.9. The same seed, machine and version give the same bits. ``progress`` writes
-    a line an epoch (None: on a terminal). Data that do not lie in memory come as a `chainrule.data.stream`.
+    a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
+    ``augmentation`` changes the samples that are learned from. The same seed, machine and version give the same bits.
+    ``progress`` writes a line an epoch (None: on a terminal). Data that do not lie in memory come as a
+    `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
     `NotFiniteError`, which names the node, at the first step that is not finite; `StreamError` where a stream breaks
@@ -58,6 +64,8 @@ def fit(
         train,
         loss=loss,
         optimizer=optimizer,
+        regularizer=regularizer,
+        augmentation=augmentation,
         batch_size=batch_size,
         seed=seed,
         shuffle=shuffle,
@@ -73,6 +81,8 @@ def prepare(
     *,
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
+    regularizer: Regularizer | None = None,
+    augmentation: Augmentation | None = None,
     batch_size: int | None = 32,
     seed: int = 0,
     shuffle: bool = True,
@@ -98,8 +108,10 @@ def prepare(
     name = train.name if isinstance(train, Dataset | Stream) else ""
     common |= {"preparation": prepared, "classes": classes, "name": name}
     if isinstance(model, Step):
-        if loss is not None or optimizer is not None:
-            raise ConfigurationError("a step of your own has its losses and optimizers inside; give fit neither")
+        if any(part is not None for part in (loss, optimizer, regularizer, augmentation)):
+            raise ConfigurationError(
+                "a step of your own has its losses, optimizers, penalties and augmentation inside; give fit none"
+            )
         run = Run(model, **common)
     else:
         if isinstance(model, type) or not (hasattr(model, "apply") or callable(model)):
@@ -118,8 +130,17 @@ def prepare(
             raise ConfigurationError(
                 f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
             )
+        for kind, part, example in (
+            ("regularizer", regularizer, "L2(1e-4)"),
+            ("augmentation", augmentation, "Mixup(0.2)"),
+        ):
+            if part is not None and (isinstance(part, type) or not hasattr(part, "apply")):
+                place = "regularizers" if kind == "regularizer" else kind
+                raise ConfigurationError(f"{kind} is one of chainrule.{place}, such as {example}, not {part!r}")
         refuse_improbable(sample, loss)
-        run = Run(supervised(model, loss, optimizer), model=model, loss=loss, optimizer=optimizer, **common)
+        parts: dict[str, Any] = {"model": model, "loss": loss, "optimizer": optimizer}
+        parts |= {"regularizer": regularizer, "augmentation": augmentation}
+        run = Run(supervised(**parts), **parts, **common)
     run.shuffle = shuffle
     run.spec = spec
     size = min(size, spec.samples)
@@ -150,6 +171,7 @@ def load(
     common |= {"preparation": found.preparation, "classes": found.classes, "spec": found.spec}
     if found.model is not None:
         parts = {"model": found.model, "loss": found.loss, "optimizer": found.optimizer}
+        parts |= {"regularizer": found.regularizer, "augmentation": found.augmentation}
         run = Run(supervised(**parts), engine=choose(engine), **parts, **common)
     elif step is None:
         raise RunFileError(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from chainrule import graph
 from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import INTEGERS, Node, active_build
-from chainrule.graph.composites import is_label, log_softmax, one_hot, softmax, softplus
+from chainrule.graph.composites import absolute, is_label, log_softmax, maximum, minimum, one_hot, softmax, softplus
+from chainrule.layers.checking import check_range
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def weighted_mean(values: Node, weights: Node | None = None) -> Node:
 class CrossEntropy(Loss):
     """l = -Σₖ tₖ·log softmax(z)ₖ, from logits z of shape (batch, classes).
 
-    Targets are labels (integers, (batch,)) or probabilities (floats, (batch, classes)).
+    Targets are labels (integers, (batch,)) or probabilities (floats, (batch, classes)). With ``smoothing`` ε and K
+    classes, (1 - ε)·tₖ + ε/K stands for tₖ: the network is not asked to be ever surer.
 
     Raises `ShapeError` where shapes do not fit, `ConfigurationError` for the output of a softmax or of one unit.
 
@@ -57,7 +59,14 @@ class CrossEntropy(Loss):
     <div float32[]>
 
     Differs from: Keras, whose loss takes probabilities unless from_logits is set.
+
+    Reference: C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016 (smoothing).
     """
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("CrossEntropy", "smoothing", self.smoothing, 0.0, 1.0)
 
     def per_sample(self, outputs: Node, targets: Node) -> Node:
         """(batch, classes) and (batch,) or (batch, classes) -> (batch,)."""
@@ -77,6 +86,8 @@ class CrossEntropy(Loss):
         else:
             _same("cross_entropy", outputs, targets)
             picked = targets * log_softmax(outputs)
+        if self.smoothing:
+            picked = picked * (1 - self.smoothing) + log_softmax(outputs) * (self.smoothing / classes)
         return -graph.sum(picked, range(1, outputs.rank))
 
     def probabilities(self, outputs: Node) -> Node:
@@ -89,13 +100,18 @@ class BinaryCrossEntropy(Loss):
     """l = -t·log σ(z) - (1 - t)·log(1 - σ(z)), from logits z, summed over the outputs of a sample.
 
     Targets are floats in [0, 1] of the shape of the logits, or, for one output, labels 0 and 1 of shape (batch,).
-    Computed as softplus(z) - t·z, which never overflows.
+    Computed as softplus(z) - t·z, which never overflows. With ``smoothing`` ε, (1 - ε)·t + ε/2 stands for t.
 
     >>> binary_cross_entropy(graph.input("z", (4, 1)), graph.input("t", (4, 1)))
     <div float32[]>
 
     Differs from: Keras and PyTorch, which take the mean over the outputs of a sample.
     """
+
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("BinaryCrossEntropy", "smoothing", self.smoothing, 0.0, 1.0)
 
     def per_sample(self, outputs: Node, targets: Node) -> Node:
         """(batch, outputs) twice -> (batch,)."""
@@ -110,6 +126,8 @@ class BinaryCrossEntropy(Loss):
             _labels_fit("binary_cross_entropy", outputs, targets, outputs.shape[:1])
             targets = graph.reshape(graph.cast(targets, outputs.dtype), outputs.shape)
         _same("binary_cross_entropy", outputs, targets)
+        if self.smoothing:
+            targets = targets * (1 - self.smoothing) + self.smoothing / 2
         return graph.sum(softplus(outputs) - targets * outputs, range(1, outputs.rank))
 
     def probabilities(self, outputs: Node) -> Node:
@@ -127,8 +145,7 @@ class MeanSquaredError(Loss):
 
     def per_sample(self, outputs: Node, targets: Node) -> Node:
         """(batch, …) twice -> (batch,)."""
-        count = outputs.size // max(outputs.shape[0], 1) if outputs.rank else 1
-        return graph.sum(_error("mean_squared_error", outputs, targets) ** 2, range(1, outputs.rank)) / float(count)
+        return _mean_over_outputs(_error("mean_squared_error", outputs, targets) ** 2)
 
 
 @dataclass(frozen=True)
@@ -144,10 +161,85 @@ class HalfSquaredError(Loss):
         return graph.sum(_error("half_squared_error", outputs, targets) ** 2, range(1, outputs.rank)) * 0.5
 
 
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """l = (1/n)·Σₖ |yₖ - tₖ|, over the n outputs of a sample: the best constant is the median. Its slope at 0 is 0.
+
+    >>> mean_absolute_error(graph.input("y", (4, 2)), graph.input("t", (4, 2)))
+    <div float32[]>
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, …) twice -> (batch,)."""
+        return _mean_over_outputs(absolute(_error("mean_absolute_error", outputs, targets)))
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """l = (1/n)·Σₖ h(yₖ - tₖ): half a squared error up to ``threshold`` δ, and straight from there on.
+
+    h(e) = ½·e² for |e| ≤ δ, and δ·(|e| - ½·δ) beyond, so that single large errors do not rule.
+
+    >>> huber(graph.input("y", (4, 2)), graph.input("t", (4, 2)))
+    <div float32[]>
+
+    Reference: P. Huber, "Robust estimation of a location parameter", 1964.
+
+    Differs from: Keras and PyTorch, which call the threshold delta.
+    """
+
+    threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        value = self.threshold
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
+            raise ConfigurationError(f"Huber: threshold is a number above 0, not {value!r}")
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, …) twice -> (batch,)."""
+        size = absolute(_error("huber", outputs, targets))
+        near = minimum(size, self.threshold)
+        return _mean_over_outputs(near * (size - 0.5 * near))
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """l = Σₖ max(0, 1 - tₖ·yₖ): nothing is lost where an output is on its target's side by a margin of 1.
+
+    Targets are -1 and 1, of the shape of the outputs; or labels, for one output a class, whose own is to be 1 and the
+    others -1.
+
+    >>> hinge(graph.input("y", (4, 3)), graph.input("t", (4,), "int32"))
+    <div float32[]>
+
+    Reference: C. Cortes and V. Vapnik, "Support-vector networks", 1995.
+
+    Differs from: Keras, which takes the mean over outputs, and targets 0 and 1 for -1 and 1.
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, outputs) and (batch, outputs) or (batch,) -> (batch,)."""
+        if targets.dtype in INTEGERS and outputs.rank == 2:
+            _labels_fit("hinge", outputs, targets, outputs.shape[:1])
+            if outputs.shape[1] == 1:
+                raise ShapeError("hinge takes labels for one output a class, and there is one output in all")
+            targets = one_hot(targets, outputs.shape[1], outputs.dtype, off=-1.0)
+        _same("hinge", outputs, targets)
+        return graph.sum(maximum(1 - targets * outputs, 0), range(1, outputs.rank))
+
+
 cross_entropy = CrossEntropy()
 binary_cross_entropy = BinaryCrossEntropy()
 mean_squared_error = MeanSquaredError()
 half_squared_error = HalfSquaredError()
+mean_absolute_error = MeanAbsoluteError()
+huber = Huber()
+hinge = Hinge()
+
+
+def _mean_over_outputs(x: Node) -> Node:
+    count = x.size // max(x.shape[0], 1) if x.rank else 1
+    return graph.sum(x, range(1, x.rank)) / float(count)
 
 
 def _error(name: str, outputs: Node, targets: Node) -> Node:

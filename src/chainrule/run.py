@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.augmentation import Augmentation
 from chainrule.data import Dataset, Preparation, Stream
 from chainrule.data.batches import epoch_order
 from chainrule.data.checking import plain_array
@@ -19,6 +20,7 @@ from chainrule.graph import Node
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.regularizers import Regularizer
 from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure
 from chainrule.training.feeding import (
     Data,
@@ -56,6 +58,8 @@ class Run(Training):
         model: AnyLayer | None = None,
         loss: Loss | None = None,
         optimizer: Optimizer | None = None,
+        regularizer: Regularizer | None = None,
+        augmentation: Augmentation | None = None,
         preparation: Preparation | None = None,
         classes: tuple[str, ...] | None = None,
         spec: DataSpec | None = None,
@@ -63,6 +67,7 @@ class Run(Training):
     ) -> None:
         super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed)
         self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.regularizer, self.augmentation = regularizer, augmentation
         self.preparation = preparation or Preparation()
         self.classes, self.spec, self.name = classes, spec, name
         self.shuffle = True

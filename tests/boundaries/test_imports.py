@@ -16,7 +16,7 @@ RANKS: dict[str, int] = {
     **dict.fromkeys(("errors", "trees", "keys"), 0),
     "graph": 1,
     "gradients": 2,
-    **dict.fromkeys(("layers", "losses", "metrics", "initializers", "regularizers", "optimizers"), 3),
+    **dict.fromkeys(("layers", "losses", "metrics", "initializers", "regularizers", "optimizers", "augmentation"), 3),
     "training": 4,
     **dict.fromkeys(("explain", "fitting", "formats", "run"), 5),
     # The leaves, and the public names, which gather what lies below.

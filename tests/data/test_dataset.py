@@ -161,3 +161,54 @@ def test_standardize_measures_here_and_prepared_as_takes_over() -> None:
     assert Dataset(INPUTS + 5).prepared_as(train).preparation == train.preparation
     assert Dataset(np.full((2, 3), 255, np.uint8)).standardize().preparation.scale == 1 / 255
     assert isinstance(Dataset(np.ones((2, 3, 3, 1))).standardize().preparation.shift, float)
+
+
+def uneven(weights: list[float] | None = None) -> Dataset:
+    labels = np.array([0, 0, 0, 1, 1, 3])
+    return Dataset(
+        np.zeros((6, 2)), labels, None if weights is None else np.array(weights), classes=("a", "b", "none", "c")
+    )
+
+
+def test_balanced_classes_count_alike() -> None:
+    data = uneven().weigh_classes()
+    assert data.weights is not None
+    assert data.labels is not None
+    sums = np.bincount(data.labels, data.weights)
+    np.testing.assert_allclose(sums[[0, 1, 3]], 2.0)
+    assert sums[2] == 0
+    np.testing.assert_allclose(data.weights.sum(), 6.0)
+    # Weights that are there count, and stay in their proportions.
+    own = uneven([1, 2, 0, 4, 1, 1]).weigh_classes("balanced")
+    assert own.weights is not None
+    np.testing.assert_allclose(np.bincount(data.labels, own.weights)[[0, 1, 3]], 3.0)
+    assert own.weights[1] == 2 * own.weights[0]
+    assert own.weights[2] == 0
+
+
+def test_classes_are_weighed_by_name() -> None:
+    data = uneven([1, 1, 2, 1, 1, 1]).weigh_classes({"a": 0.5, "c": 3})
+    assert data.weights is not None
+    assert data.weights.tolist() == [0.5, 0.5, 1.0, 1.0, 1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"d": 1.0}, "there is no class 'd' to weigh; there are a, b, none, c"),
+        ({"a": -1.0}, "the weight of class 'a' is a number of 0 or more, not -1.0"),
+        ({"a": float("nan")}, "not nan"),
+        ({"a": "2"}, "not '2'"),
+        ("even", "weights of classes are \"balanced\" or a mapping by class, not 'even'"),
+        (2.0, "not 2.0"),
+    ],
+)
+def test_weights_of_classes_that_mean_nothing_are_refused(weights: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        uneven().weigh_classes(weights)
+    assert message in str(caught.value)
+
+
+def test_only_labels_can_be_weighed_by_class() -> None:
+    with pytest.raises(DataError, match="weigh_classes needs labels"):
+        Dataset(np.zeros((2, 1)), np.zeros((2, 1))).weigh_classes()

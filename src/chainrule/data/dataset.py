@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,6 +115,38 @@ class Dataset:
         targets = np.full((len(self), len(classes)), off, dtype=np.float32)
         targets[np.arange(len(self)), labels] = on
         return replace(self, targets=targets)
+
+    def weigh_classes(self, weights: str | Mapping[str, float] = "balanced") -> Dataset:
+        """These data with weights by class, so that every loss and metric has them: give it to the training part.
+
+        "balanced" weighs the class c by N/(K·N_c), with N_c the weight of its samples, N that of all and K the number
+        of classes that have samples: each class counts as much as any other. A mapping gives the weight of a class by
+        its name, and of those it leaves out 1. Weights that the samples have already are multiplied.
+
+        >>> few = Dataset(np.zeros((5, 1)), np.array([0, 0, 0, 0, 1]), classes=("no", "yes"))
+        >>> few.weigh_classes().weights.tolist(), few.weigh_classes({"yes": 3}).weights.tolist()
+        ([0.625, 0.625, 0.625, 0.625, 2.5], [1.0, 1.0, 1.0, 1.0, 3.0])
+        """
+        labels, classes = self.labels, self.classes
+        if labels is None or classes is None:
+            raise DataError(f"{self.name or 'the data'}: weigh_classes needs labels, but {self._told()} came")
+        own = np.ones(len(self)) if self.weights is None else self.weights.astype(np.float64)
+        factors = np.ones(len(classes))
+        if weights == "balanced":
+            counted = np.bincount(labels, own, minlength=len(classes))
+            there = counted > 0
+            factors[there] = own.sum() / (there.sum() * counted[there])
+        elif isinstance(weights, Mapping):
+            for name, weight in weights.items():
+                if str(name) not in classes:
+                    raise ConfigurationError(f"there is no class {name!r} to weigh; there are {', '.join(classes)}")
+                number = isinstance(weight, int | float) and not isinstance(weight, bool)
+                if not number or not 0 <= weight < np.inf:
+                    raise ConfigurationError(f"the weight of class {name!r} is a number of 0 or more, not {weight!r}")
+                factors[classes.index(str(name))] = weight
+        else:
+            raise ConfigurationError(f'weights of classes are "balanced" or a mapping by class, not {weights!r}')
+        return replace(self, weights=own * factors[labels])
 
     def targets_into(self, low: float, high: float) -> Dataset:
         """These data with targets that the network learns as numbers from ``low`` to ``high``: its output's range.

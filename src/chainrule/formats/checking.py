@@ -40,8 +40,8 @@ def check_settings(table: Any) -> Mapping[str, Any]:
     return table
 
 
-def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
-    """Model, loss and optimizer: all of them, or none for a step of one's own."""
+def check_parts(model: Any, loss: Any, optimizer: Any, regularizer: Any = None, augmentation: Any = None) -> None:
+    """Model, loss and optimizer: all of them, or none for a step of one's own; the rest may be absent."""
     parts = {"model": model, "loss": loss, "optimizer": optimizer}
     there = [name for name, part in parts.items() if part is not None]
     if there and len(there) < len(parts):
@@ -54,6 +54,9 @@ def check_parts(model: Any, loss: Any, optimizer: Any) -> None:
         raise RunFileError(f"[loss] is {loss!r:.60}, which is no loss")
     if there and (isinstance(optimizer, type) or not hasattr(optimizer, "apply")):
         raise RunFileError(f"[optimizer] is {optimizer!r:.60}, which is no optimizer")
+    for name, part in (("regularizer", regularizer), ("augmentation", augmentation)):
+        if part is not None and (isinstance(part, type) or not hasattr(part, "apply") or not there):
+            raise RunFileError(f"[{name}] is {part!r:.60}, which is no {name}{'' if there else ' of a model'}")
 
 
 def check_classes(classes: Any, spec: DataSpec | None, supervised: bool) -> tuple[str, ...] | None:

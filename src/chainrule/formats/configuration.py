@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule import graph, initializers, layers, losses, optimizers
+from chainrule import augmentation, graph, initializers, layers, losses, optimizers, regularizers
 from chainrule.errors import ConfigurationError, RunFileError
 from chainrule.graph import composites
 
@@ -24,7 +24,7 @@ _FUNCTIONS = {
     "sin": graph.sin,
     "exp": graph.exp,
 }
-_MODULES = (layers, initializers, losses, optimizers)
+_MODULES = (layers, initializers, losses, optimizers, regularizers, augmentation)
 _MAXIMUM_DEPTH = 32
 
 

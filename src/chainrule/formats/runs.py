@@ -23,6 +23,8 @@ from chainrule.layers.scope import PARAMETERS, STATE
 from chainrule.training import DataSpec, History, Step
 
 Array = NDArray[Any]
+#: What a run of a model is made of, each a table of run.toml; the last two may be absent.
+PARTS = ("model", "loss", "optimizer", "regularizer", "augmentation")
 
 #: What the arrays are called in a checkpoint that callbacks keep.
 _CALLBACKS = "callbacks/"
@@ -36,6 +38,8 @@ class Savable(Protocol):
     model: Any
     loss: Any
     optimizer: Any
+    regularizer: Any
+    augmentation: Any
     preparation: Preparation
     classes: tuple[str, ...] | None
     spec: DataSpec | None
@@ -63,6 +67,8 @@ class Loaded:
     model: Any
     loss: Any
     optimizer: Any
+    regularizer: Any
+    augmentation: Any
     preparation: Preparation
     classes: tuple[str, ...] | None
     spec: DataSpec | None
@@ -96,7 +102,7 @@ def save_run(run: Savable, folder: Path) -> Path:
         arrays = {name: {"shape": list(shape), "dtype": kind} for name, (shape, kind) in run.spec.arrays.items()}
         preparing = {name: list(shape) for name, shape in run.spec.preparing.items()}
         tables["data"] = {"samples": run.spec.samples, "arrays": arrays, "preparing": preparing}
-    for name in ("model", "loss", "optimizer"):
+    for name in PARTS:
         if getattr(run, name) is not None:
             tables[name] = to_plain(getattr(run, name))
     tables["preparation"] = run.preparation.to_dict()
@@ -157,10 +163,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
         epoch, offset = int(position["epoch"]), int(position["offset"])
         numbers = {str(name): float(value) for name, value in position["numbers"].items()}
         callbacks = _with_arrays(position["callbacks"], arrays)
-        parts = {
-            name: from_plain(tables[name], custom, name) if name in tables else None
-            for name in ("model", "loss", "optimizer")
-        }
+        parts = {name: from_plain(tables[name], custom, name) if name in tables else None for name in PARTS}
         check_parts(**parts)
         spec = _spec(tables["data"], tables.get("classes")) if "data" in tables else None
         check_spec(spec, parts["model"] is not None)
@@ -188,7 +191,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
 
 def _identity(run: Savable) -> str:
     """What tells one run from another, however long each was trained: a folder must not hold a mixture of two."""
-    parts = [to_plain(getattr(run, name)) for name in ("model", "loss", "optimizer") if getattr(run, name) is not None]
+    parts = [to_plain(getattr(run, name)) for name in PARTS if getattr(run, name) is not None]
     told = json.dumps(
         [parts, run.preparation.to_dict(), run.step.name, run.dtype, run.seed, run.shuffle], sort_keys=True
     )

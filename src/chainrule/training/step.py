@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule import graph
+from chainrule.augmentation import Augmentation, Samples
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
 from chainrule.graph.composites import is_finite, sqrt
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
 from chainrule.optimizers.updates import Optimizer, UpdateScope
+from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch, DataSpec
 
 StepFunction = Callable[["StepState", Batch], Mapping[str, Node]]
@@ -51,6 +53,7 @@ class StepState:
         self.numbers: dict[str, float] = {}
         self.scheduled: dict[str, Node] = {}
         self._models: dict[str, AnyLayer] = {}
+        self._penalties = 0
 
     @property
     def dtype(self) -> str:
@@ -86,6 +89,22 @@ class StepState:
     def normal(self, shape: Sequence[int], name: str = "normal") -> Node:
         """Random numbers of the standard normal distribution, new in each step and each time they are asked for."""
         return self._scope.normal(name, shape)
+
+    def penalty(self, model: AnyLayer, regularizer: Regularizer) -> Node:
+        """What a regularizer says of the parameters of a model as they are now: a scalar, to be added to a loss."""
+        self._penalties += 1
+        name = "penalty" + str(self._penalties) * (self._penalties > 1)
+        with scope("penalty", absolute=True):
+            inner = UpdateScope(self._record, name, self.number, self.numbers, self.scheduled)
+            found = regularizer.apply(inner, self.parameters(model))
+        if not isinstance(found, Node) or found.shape:
+            raise ConfigurationError(f"{regularizer!r} gave {found!r}, and a penalty is a scalar node")
+        return found
+
+    def augment(self, augmentation: Augmentation, samples: Samples) -> Samples:
+        """Samples as an augmentation changes them, by random numbers that are new in each step."""
+        with scope("augmentation", absolute=True):
+            return augmentation.apply(Scope(self._record, "augmentation", self.training), samples)
 
     def descend(self, loss: Node, models: AnyLayer | Sequence[AnyLayer], optimizer: Optimizer) -> None:
         """Take one step of the optimizer down the gradient of the loss, in the parameters of these models.

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chainrule import graph
+from chainrule.augmentation import Augmentation, Samples
 from chainrule.errors import ConfigurationError, GraphError
 from chainrule.graph import INTEGERS, Node
 from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss, weighted_mean
 from chainrule.metrics import correct
 from chainrule.optimizers.updates import Optimizer
+from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch
 from chainrule.training.step import Step, StepFunction, StepState
 
 
-def supervised(model: AnyLayer, loss: Loss, optimizer: Optimizer) -> Step:
-    """A step that fits a model's outputs to targets, and measures the loss, and the accuracy of classes."""
-    return Step(train_function(model, loss, optimizer), measure_function(model, loss), "supervised")
+def supervised(
+    model: AnyLayer,
+    loss: Loss,
+    optimizer: Optimizer,
+    regularizer: Regularizer | None = None,
+    augmentation: Augmentation | None = None,
+) -> Step:
+    """A step that fits a model's outputs to targets, and measures the loss, and the accuracy of classes.
+
+    With a ``regularizer`` it descends in the sum of loss and penalty, and records both: "loss" is that of the data. An
+    ``augmentation`` changes the samples that it learns from, never those that are measured.
+    """
+    train = train_function(model, loss, optimizer, regularizer, augmentation)
+    return Step(train, measure_function(model, loss), "supervised")
 
 
-def train_function(model: AnyLayer, loss: Loss, optimizer: Optimizer) -> StepFunction:
+def train_function(
+    model: AnyLayer,
+    loss: Loss,
+    optimizer: Optimizer,
+    regularizer: Regularizer | None = None,
+    augmentation: Augmentation | None = None,
+) -> StepFunction:
     """The step itself, as `supervised` builds it."""
 
     def train(state: StepState, batch: Batch) -> dict[str, Node]:
-        outputs = state.apply(model, batch.inputs)
+        samples = Samples(batch.inputs, ((batch.targets, batch.weights),))
+        if augmentation is not None:
+            samples = state.augment(augmentation, samples)
+        outputs = state.apply(model, samples.inputs)
         _check_classes(outputs, batch)
-        value = _loss(loss, outputs, batch)
-        state.descend(value, model, optimizer)
+        value = _loss(loss, outputs, samples, batch)
         logs = {"loss": value}
+        if regularizer is None:
+            state.descend(value, model, optimizer)
+        else:
+            logs["penalty"] = state.penalty(model, regularizer)
+            state.descend(value + logs["penalty"], model, optimizer)
         if batch.classes is not None:
-            logs["accuracy"] = weighted_mean(_correct(loss, outputs, batch), batch.weights)
+            logs["accuracy"] = _mean_over_goals(lambda targets: _correct(loss, outputs, targets), samples)
         return logs
 
     return train
@@ -41,16 +69,29 @@ def measure_function(model: AnyLayer, loss: Loss) -> StepFunction:
         outputs = state.apply(model, batch.inputs)
         logs = {"loss": loss.per_sample(outputs, batch.targets)}
         if batch.classes is not None:
-            logs["accuracy"] = _correct(loss, outputs, batch)
+            logs["accuracy"] = _correct(loss, outputs, batch.targets)
         return logs
 
     return measure
 
 
-def _loss(loss: Loss, outputs: Node, batch: Batch) -> Node:
+def _mean_over_goals(values: Callable[[Node], Node], samples: Samples) -> Node:
+    """The mean of numbers a sample, (batch,), over all goals, by weight."""
+    rows = [values(targets) for targets, _ in samples.goals]
+    weights = [weight for _, weight in samples.goals]
+    if all(weight is None for weight in weights):
+        return weighted_mean(graph.concatenate(rows))
+    whole = [
+        graph.full(row.shape, 1, row.dtype) if weight is None else graph.cast(weight, row.dtype)
+        for row, weight in zip(rows, weights, strict=True)
+    ]
+    return weighted_mean(graph.concatenate(rows), graph.concatenate(whole))
+
+
+def _loss(loss: Loss, outputs: Node, samples: Samples, batch: Batch) -> Node:
     with graph.scope("loss", absolute=True):
         try:
-            return loss(outputs, batch.targets, batch.weights)
+            return _mean_over_goals(lambda targets: loss.per_sample(outputs, targets), samples)
         except GraphError as error:
             advice = ""
             if batch.classes is not None and outputs.rank == 2 and outputs.shape[1] != len(batch.classes):
@@ -58,9 +99,9 @@ def _loss(loss: Loss, outputs: Node, batch: Batch) -> Node:
             raise type(error)(f"the loss: {error}{advice}") from error
 
 
-def _correct(loss: Loss, outputs: Node, batch: Batch) -> Node:
+def _correct(loss: Loss, outputs: Node, targets: Node) -> Node:
     with graph.scope("accuracy", absolute=True):
-        return correct(loss.probabilities(outputs), batch.targets)
+        return correct(loss.probabilities(outputs), targets)
 
 
 def _check_classes(outputs: Node, batch: Batch) -> None:
