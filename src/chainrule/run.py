@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from chainrule.graph import Node
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.optimizers.averaging import averaged
 from chainrule.regularizers import Regularizer
 from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure
 from chainrule.training.feeding import (
@@ -161,6 +163,23 @@ class Run(Training):
         for path, value in parameters.items():
             full = f"{PARAMETERS}/{path}"
             self.arrays[full] = np.array(value, dtype=self.arrays[full].dtype)
+
+    def averaged(self) -> Run:
+        """This run with the averaged weights in the place of the last: to evaluate, predict, save, or train on.
+
+        The averages are those of `chainrule.optimizers.Averaging` in the optimizer; other parameters, and the state of
+        layers, stay what they are. This run is left as it is.
+        """
+        found = averaged(self.arrays)
+        if not found:
+            raise ConfigurationError(
+                "no weights are averaged in this run; put Averaging into its optimizer: "
+                "Compose(Adam(0.001), Averaging(0.999))"
+            )
+        other = copy.copy(self)
+        other.arrays, other.numbers, other.source = {**self.arrays, **found}, dict(self.numbers), dict(self.source)
+        other.history = copy.deepcopy(self.history)
+        return other
 
     @property
     def layers(self) -> tuple[Applied, ...]:

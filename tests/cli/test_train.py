@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli import running
+from chainrule.cli import choices, running
 from chainrule.cli.sources import fingerprint, hold_out
 from chainrule.cli.telling import raw_row
 from tests.cli.calling import Command, flowers, prices
@@ -263,3 +263,20 @@ def test_history_is_a_line_a_step_and_a_line_an_epoch(command: Command) -> None:
     lines = [json.loads(line) for line in Path("runs/digits-1/metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines if line["kind"] == "epoch"] == [1, 2, 3]
     assert sum(line["kind"] == "step" for line in lines) == 3 * 41
+
+
+@pytest.mark.parametrize("name", choices.OPTIMIZERS)
+def test_every_optimizer_has_a_name(name: str) -> None:
+    made = choices.make_optimizer(cr.losses.cross_entropy, True, name.replace("_", "-").upper(), 0.003, None, None)
+    assert type(made).__name__ == choices.OPTIMIZERS[name]
+    assert vars(made)["learning_rate"] == 0.003
+    assert choices.told_optimizer(made).endswith("momentum 0.9" if name == "sgd" else "learning rate 0.003")
+
+
+def test_every_optimizer_that_has_a_learning_rate_is_named() -> None:
+    there = {
+        name
+        for name, kind in vars(cr.optimizers).items()
+        if isinstance(kind, type) and issubclass(kind, cr.optimizers.Optimizer) and hasattr(kind, "learning_rate")
+    }
+    assert there == set(choices.OPTIMIZERS.values())

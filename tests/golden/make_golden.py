@@ -11,7 +11,7 @@ gives the same files.
 ``batch_norm.npz`` has cases of steps: ``rows/0/x``, and the state after a step, ``rows/0/mean``; channels are last.
 
 ``optimizers.npz`` is laid out otherwise: ``start`` (shape 3×4) are parameters, ``gradients`` (100×3×4) the gradients
-that come in, one a step, and ``NAME/parameters`` (100×3×4) what the update NAME has made of them after each step:
+that come in, one a step, and ``NAME/parameters`` (50×3×4) what the update NAME has made of them after steps 2, 4, …:
 
     sgd               learning_rate 0.1
     momentum          learning_rate 0.1, momentum 0.9:             v ← 0.9 v + g;  w ← w − 0.1 v
@@ -21,7 +21,15 @@ that come in, one a step, and ``NAME/parameters`` (100×3×4) what the update NA
     adamw             the same, and w ← w − 0.01·0.05 w before each update
     amsgrad           adam with the largest second moment so far
     rmsprop           learning_rate 0.01, rho 0.99, epsilon 1e-8 (beside the root)
+    rmsprop_momentum  the same, momentum 0.9 of what is divided:   v ← 0.9 v + g / root;  w ← w − 0.01 v
+    rmsprop_centred   rmsprop with the running variance under the root
+    rmsprop_both      centred, with momentum
     adagrad           learning_rate 0.1, epsilon 1e-10 (beside the root)
+    adadelta          learning_rate 1, rho 0.9, epsilon 1e-6 (inside the roots)
+    adamax            learning_rate 0.002, beta1 0.9, beta2 0.999, epsilon 1e-8 (beside the absolute gradient)
+    nadam             learning_rate 0.002, beta1 0.9, beta2 0.999, epsilon 1e-8, momentum_decay 0.004
+    rprop             first step 0.01, times 0.5 or 1.2, from 1e-6 to 50; no step is taken back
+    averaged          the exponential moving average, decay 0.9, of the weights of momentum
 """
 
 from __future__ import annotations
@@ -271,8 +279,16 @@ def optimizers(random: np.random.Generator) -> Arrays:
         "amsgrad": lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True),
         "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99),
         "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.1),
+        "rmsprop_momentum": lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99, momentum=0.9),
+        "rmsprop_centred": lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99, centered=True),
+        "rmsprop_both": lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99, momentum=0.9, centered=True),
+        "adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0, rho=0.9, eps=1e-6),
+        "adamax": lambda p: torch.optim.Adamax(p, lr=0.002),
+        "nadam": lambda p: torch.optim.NAdam(p, lr=0.002, momentum_decay=0.004),
+        "rprop": lambda p: torch.optim.Rprop(p, lr=0.01),
     }
     arrays: Arrays = {"start": start, "gradients": gradients}
+    torch.set_default_dtype(torch.float64)  # the momentum product of NAdam is of the default dtype, not the weights'
     for name, rule in rules.items():
         parameter = torch.tensor(start, requires_grad=True)
         update, rows = rule([parameter]), []
@@ -281,6 +297,18 @@ def optimizers(random: np.random.Generator) -> Arrays:
             update.step()
             rows.append(parameter.detach().numpy().copy())
         arrays[f"{name}/parameters"] = np.stack(rows)
+    # Its first average is of the weights that it is shown first; it is shown those before the first step.
+    averaged = torch.optim.swa_utils.AveragedModel(
+        torch.nn.ParameterList([torch.tensor(start)]), multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
+    )
+    rows = []
+    for weights in (start, *arrays["momentum/parameters"]):
+        averaged.update_parameters(torch.nn.ParameterList([torch.tensor(weights)]))
+        rows.append(next(averaged.module.parameters()).detach().numpy().copy())
+    arrays["averaged/parameters"] = np.stack(rows[1:])
+    for name in [name for name in arrays if "/" in name]:
+        arrays[name] = arrays[name][1::2]
+    torch.set_default_dtype(torch.float32)
     return arrays
 
 

@@ -18,7 +18,12 @@ T = TypeVar("T")
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "leaky_relu", "identity")
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mean_squared_error", "half_squared_error")
-OPTIMIZERS = ("sgd", "adam")
+#: Names for --optimizer, and the classes in chainrule.optimizers.
+OPTIMIZERS = {
+    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "adamax": "Adamax",
+    "rmsprop": "RMSprop", "adagrad": "AdaGrad", "adadelta": "Adadelta", "lion": "Lion", "rprop": "Rprop",
+    "delta_bar_delta": "DeltaBarDelta",
+}  # fmt: skip
 DTYPES = ("float32", "float64")
 TASKS = ("classification", "regression")
 _LARGEST_LAYER = 1_000_000
@@ -121,9 +126,9 @@ def make_optimizer(
     momentum: float | None,
     nesterov: bool | None,
 ) -> Optimizer:
-    """Descent with momentum 0.9, or Adam, with a learning rate that suits the loss, or what was asked for."""
+    """Descent with momentum 0.9 and a learning rate that suits the loss, or the optimizer that was asked for."""
+    from chainrule import optimizers
     from chainrule.losses import HalfSquaredError
-    from chainrule.optimizers import SGD, Adam
 
     if learning_rate is not None and not 0 < learning_rate < math.inf:
         raise ConfigurationError(f"--learning-rate is a number above 0, such as 0.1, not {learning_rate:g}")
@@ -131,13 +136,22 @@ def make_optimizer(
         raise ConfigurationError(f"--momentum is a number from 0 to below 1, such as 0.9, not {momentum:g}")
     if nesterov and momentum == 0:
         raise ConfigurationError("--nesterov is a form of momentum, so it wants a --momentum above 0")
-    if one_of("--optimizer", name or "sgd", OPTIMIZERS) == "adam":
-        if momentum is not None or nesterov:
-            raise ConfigurationError("--momentum and --nesterov belong to --optimizer sgd; Adam has its own")
-        return Adam() if learning_rate is None else Adam(learning_rate)
+    chosen = one_of("--optimizer", name or "sgd", list(OPTIMIZERS))
+    if chosen != "sgd":
+        if nesterov or (momentum is not None and chosen != "rmsprop"):
+            raise ConfigurationError(
+                f"--momentum belongs to --optimizer sgd and rmsprop, --nesterov to sgd; {OPTIMIZERS[chosen]} has "
+                + ("no Nesterov's form" if chosen == "rmsprop" else "its own way")
+            )
+        given = {"learning_rate": learning_rate, "momentum": momentum}
+        settings = {setting: value for setting, value in given.items() if value is not None}
+        found: Optimizer = getattr(optimizers, OPTIMIZERS[chosen])(**settings)
+        return found
     # The gradient of a squared error grows with the error; that of an entropy never exceeds the inputs.
     usual = 0.1 if classes and not isinstance(loss, HalfSquaredError) else 0.01
-    return SGD(usual if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov))
+    return optimizers.SGD(
+        usual if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov)
+    )
 
 
 def told_optimizer(optimizer: Optimizer | None) -> str:

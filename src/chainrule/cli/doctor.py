@@ -46,7 +46,7 @@ def doctor(
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out.")] = None,
     hidden: Annotated[list[str] | None, typer.Option(metavar="N,N,…", help="Units of each hidden layer.")] = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="As for train.")] = None,
-    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adam.")] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd, adam, or another of train.")] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="N", help="Samples a step, or all.")] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float32 or float64.")] = None,
 ) -> None:

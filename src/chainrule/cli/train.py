@@ -57,15 +57,27 @@ def train(
             "[default: cross_entropy for classes, mean_squared_error for numbers]",
         ),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd or adam.  [default: sgd]")] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="sgd, adam, adamw, amsgrad, nadam, adamax, rmsprop, adagrad, adadelta, lion, or, with "
+            "--batch-size all, rprop or delta_bar_delta.  [default: sgd]",
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="NUMBER", help="How far a step goes.  [default: 0.1, for numbers as targets 0.01, for adam 0.001]"
+            metavar="NUMBER",
+            help="How far a step goes.  [default: for sgd 0.1, for numbers as targets 0.01; for others their "
+            "own, for adam 0.001]",
         ),
     ] = None,
     momentum: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Momentum of sgd, from 0 to below 1.  [default: 0.9]")
+        float | None,
+        typer.Option(
+            metavar="NUMBER", help="Momentum of sgd or rmsprop, from 0 to below 1.  [default: 0.9, for rmsprop 0]"
+        ),
     ] = None,
     nesterov: Annotated[bool | None, typer.Option("--nesterov", help="Momentum in Nesterov's form.")] = None,
     epochs: Annotated[

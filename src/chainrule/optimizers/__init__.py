@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from chainrule.optimizers.adam import Adam, AdamDirection
+from chainrule.optimizers.accumulation import Accumulate
+from chainrule.optimizers.adagrad import Adadelta, AdadeltaDirection, AdaGrad, AdaGradDirection
+from chainrule.optimizers.adam import Adam, AdamDirection, AdamW, AMSGrad
+from chainrule.optimizers.adamax import Adamax, AdamaxDirection
+from chainrule.optimizers.averaging import Averaging, Noise
+from chainrule.optimizers.clipping import AdaptiveClip, ClipGlobalNorm, ClipNorm, ClipValue
+from chainrule.optimizers.decay import MaxNorm, WeightDecay
+from chainrule.optimizers.delta_bar_delta import DeltaBarDelta, OwnRates
+from chainrule.optimizers.groups import Groups
+from chainrule.optimizers.lion import Lion, LionDirection
+from chainrule.optimizers.nadam import NAdam, NAdamDirection
+from chainrule.optimizers.rmsprop import RMSprop, RMSpropDirection
+from chainrule.optimizers.rprop import Rprop, RpropDirection
 from chainrule.optimizers.sgd import SGD, Momentum
-from chainrule.optimizers.updates import Compose, Descend, Number, Optimizer, Tree, Update, UpdateScope, times
+from chainrule.optimizers.updates import (
+    Compose,
+    Descend,
+    Downhill,
+    Number,
+    Optimizer,
+    Scale,
+    Tree,
+    Update,
+    UpdateScope,
+    times,
+)
 
 __all__ = [
-    "SGD", "Adam", "AdamDirection", "Compose", "Descend", "Momentum", "Number", "Optimizer", "Tree", "Update",
-    "UpdateScope", "times",
+    "AMSGrad", "Accumulate", "AdaGrad", "AdaGradDirection", "Adadelta", "AdadeltaDirection", "Adam", "AdamDirection",
+    "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "Averaging", "ClipGlobalNorm", "ClipNorm", "ClipValue",
+    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Groups", "Lion", "LionDirection", "MaxNorm", "Momentum",
+    "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates", "RMSprop", "RMSpropDirection", "Rprop",
+    "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope", "WeightDecay", "times",
 ]  # fmt: skip

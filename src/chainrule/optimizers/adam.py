@@ -1,4 +1,4 @@
-"""Adam: a step for each weight, scaled by what its gradients have been."""
+"""Adam: a step for each weight, scaled by what its gradients have been; AdamW and AMSGrad, its two corrections."""
 
 from __future__ import annotations
 
@@ -6,32 +6,46 @@ import math
 from dataclasses import dataclass
 
 from chainrule import graph
-from chainrule.graph.composites import sqrt
-from chainrule.optimizers.updates import Descend, Number, Optimizer, Tree, Update, UpdateScope, check_rate, times
+from chainrule.graph.composites import maximum, sqrt
+from chainrule.optimizers.decay import WeightDecay
+from chainrule.optimizers.updates import (
+    Descend,
+    Number,
+    Optimizer,
+    Part,
+    Tree,
+    Update,
+    UpdateScope,
+    check_rate,
+    running_mean,
+    times,
+    unbias,
+)
 
 
 @dataclass(frozen=True)
-class AdamDirection:
-    """m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; the direction is m̂ / (√v̂ + ε), corrected for the start at 0."""
+class AdamDirection(Part):
+    """m ← β₁·m + (1 - β₁)·g; v ← β₂·v + (1 - β₂)·g²; the direction is m̂ / (√v̂ + ε), corrected for the start at 0.
+
+    With ``amsgrad`` the largest v so far stands in the place of v.
+    """
 
     beta1: Number = 0.9
     beta2: Number = 0.999
     epsilon: Number = 1e-8
+    amsgrad: bool = False
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
-        """The direction; "mean" and "square" are remembered."""
+        """The direction; "mean" and "square" are remembered, and "largest" if it counts."""
         beta1, beta2 = scope.number("beta1", self.beta1), scope.number("beta2", self.beta2)
         epsilon = scope.number("epsilon", self.epsilon)
-        # 1 - β^t as -expm1(t·log β): the exponent of the op power is static, and near 1 no digits are lost.
-        count = scope.count()
-        unbias1 = -1.0 / graph.expm1(count * graph.log(beta1))
-        unbias2 = -1.0 / graph.expm1(count * graph.log(beta2))
+        unbias1, unbias2 = unbias(scope, beta1), unbias(scope, beta2)
         moved: Tree = {}
         for path, gradient in directions.items():
-            mean = times(beta1, scope.remember("mean", path, gradient)) + times(1.0 - beta1, gradient)
-            square = times(beta2, scope.remember("square", path, gradient)) + times(1.0 - beta2, gradient**2)
-            scope.store("mean", path, mean)
-            scope.store("square", path, square)
+            mean = running_mean(scope, "mean", path, gradient, beta1)
+            square = running_mean(scope, "square", path, gradient**2, beta2)
+            if self.amsgrad:
+                square = scope.store("largest", path, maximum(scope.remember("largest", path, square), square))
             root = sqrt(times(unbias2, square)) + graph.broadcast_to(epsilon, gradient.shape)
             moved[path] = times(unbias1, mean) / root
         return moved
@@ -57,11 +71,66 @@ class Adam(Optimizer):
     epsilon: Number = 1e-8
 
     def __post_init__(self) -> None:
-        check_rate("Adam", "learning_rate", self.learning_rate, 0.0, math.inf)
-        check_rate("Adam", "beta1", self.beta1, 0.0, 1.0)
-        check_rate("Adam", "beta2", self.beta2, 0.0, 1.0)
-        check_rate("Adam", "epsilon", self.epsilon, 0.0, math.inf)
+        check_means(type(self).__name__, self.learning_rate, self.beta1, self.beta2, self.epsilon)
 
     def updates(self) -> tuple[Update, ...]:
         """Adam's direction, and descent along it."""
         return (AdamDirection(self.beta1, self.beta2, self.epsilon), Descend(self.learning_rate))
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """θ ← θ - η·(m̂ / (√v̂ + ε) + λ·θ): Adam with weight decay that is decoupled, not divided by √v̂.
+
+    ``weight_decay`` is λ; the rest is as in `Adam`. Biases, scales and shifts do not decay (see `WeightDecay`,
+    and `Groups` for another choice).
+
+    Differs from: PyTorch and Keras, where all parameters decay, biases too; Keras's λ is 0.004.
+
+    >>> AdamW(0.001, weight_decay=0.05).weight_decay
+    0.05
+
+    Reference: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2019.
+    """
+
+    weight_decay: Number = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rate("AdamW", "weight_decay", self.weight_decay, 0.0, math.inf)
+
+    def updates(self) -> tuple[Update, ...]:
+        """Adam's direction, to which the decay is added, and descent along both."""
+        return (
+            AdamDirection(self.beta1, self.beta2, self.epsilon),
+            WeightDecay(self.weight_decay),
+            Descend(self.learning_rate),
+        )
+
+
+@dataclass(frozen=True)
+class AMSGrad(Adam):
+    """Adam whose steps are divided by the root of the largest v so far, so that they never grow again.
+
+    θ ← θ - η·m̂ / (√v̂ + ε) with v̂ ← max over all steps; the settings are those of `Adam`.
+
+    Differs from: the paper, which does not correct for the start at 0; PyTorch and this do. In PyTorch and Keras it is
+    ``amsgrad=True`` of Adam.
+
+    >>> AMSGrad(0.01).beta2
+    0.999
+
+    Reference: S. Reddi, S. Kale and S. Kumar, "On the convergence of Adam and beyond", 2018.
+    """
+
+    def updates(self) -> tuple[Update, ...]:
+        """Adam's direction by the largest v, and descent along it."""
+        return (AdamDirection(self.beta1, self.beta2, self.epsilon, amsgrad=True), Descend(self.learning_rate))
+
+
+def check_means(who: str, learning_rate: Number, beta1: Number, beta2: Number, epsilon: Number) -> None:
+    """Refuse settings of Adam and its kin that mean nothing."""
+    check_rate(who, "learning_rate", learning_rate, 0.0, math.inf)
+    check_rate(who, "beta1", beta1, 0.0, 1.0)
+    check_rate(who, "beta2", beta2, 0.0, 1.0)
+    check_rate(who, "epsilon", epsilon, 0.0, math.inf)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from chainrule.errors import ConfigurationError
-from chainrule.optimizers.updates import Descend, Number, Optimizer, Tree, Update, UpdateScope, check_rate, times
+from chainrule.optimizers.updates import Descend, Number, Optimizer, Part, Tree, Update, UpdateScope, check_rate, times
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Part):
     """v ← μ·v + g; the direction is v, or, in Nesterov's form, g + μ·v.
 
     Reference: B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Nesterov's form as
@@ -19,6 +19,9 @@ class Momentum:
 
     momentum: Number = 0.9
     nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        check_rate("Momentum", "momentum", self.momentum, 0.0, 1.0)
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """The velocity, remembered as "velocity"."""

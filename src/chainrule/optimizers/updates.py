@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from chainrule import graph
 from chainrule.errors import ConfigurationError
 from chainrule.graph import Node
+from chainrule.graph.composites import sqrt
 from chainrule.initializers import Constant
-from chainrule.layers.scope import Record
+from chainrule.layers.scope import Record, Scope
 
 Tree = dict[str, Node]
 #: A hyperparameter: a number, or a function from the step (a float node) to a node: a schedule.
@@ -20,8 +22,22 @@ Number = float | Callable[[Node], Node]
 OTHER_WORDS = {
     "lr": "learning_rate", "eta": "learning_rate", "alpha": "learning_rate", "step_size": "learning_rate",
     "beta_1": "beta1", "beta_2": "beta2", "betas": "beta1 and beta2", "b1": "beta1", "b2": "beta2", "eps": "epsilon",
-    "mu": "momentum", "decay": "momentum",
+    "mu": "momentum", "decay": "momentum", "centered": "centred",
 }  # fmt: skip
+
+#: What other libraries have as a setting of an optimizer, and what says it here.
+ELSEWHERE = {
+    "weight_decay": "Compose(WeightDecay(0.01), {name}(…)), or AdamW, where it is decoupled",
+    "clipvalue": "Compose(ClipValue(0.5), {name}(…))",
+    "clipnorm": "Compose(ClipNorm(1.0), {name}(…))",
+    "global_clipnorm": "Compose(ClipGlobalNorm(1.0), {name}(…))",
+    "use_ema": "Compose({name}(…), Averaging(0.999))",
+    "ema_momentum": "Compose({name}(…), Averaging(0.999))",
+    "gradient_accumulation_steps": "Accumulate(4, {name}(…))",
+    "lr_decay": "a schedule as learning_rate: a function of the step",
+    "amsgrad": "AMSGrad",
+    "decoupled_weight_decay": "AdamW",
+}
 
 OPTIMIZER, NUMBERS = "optimizer", "numbers"
 
@@ -31,6 +47,31 @@ class Update(Protocol):
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """The new directions, by the paths of the parameters."""
+
+
+class Part:
+    """What the updates here have in common: names of other libraries are answered, and they say where they belong.
+
+    An update of your own needs nothing of it. If it turns gradients into what is added to the parameters, it says so
+    by ``descends = True``, so that what belongs after it (`MaxNorm`, `Averaging`) can be told from what belongs before.
+    """
+
+    #: What other libraries call the settings of this one.
+    other_words: ClassVar[Mapping[str, str]] = {}
+    #: What it is for: "gradients", or the "moves" that are added to the parameters; "" for either.
+    wants: ClassVar[str] = ""
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Answer a name of another library with the name that is used here."""
+        words = {**OTHER_WORDS, **cls.other_words}
+        for name in set(settings).difference(getattr(cls, "__dataclass_fields__", ())):
+            if name in words:
+                raise ConfigurationError(f"{cls.__name__}: the name is {words[name]}, not {name}")
+            if name in ELSEWHERE:
+                raise ConfigurationError(
+                    f"{cls.__name__} has no {name}; write {ELSEWHERE[name].format(name=cls.__name__)}"
+                )
+        return super().__new__(cls)
 
 
 @dataclass(frozen=True)
@@ -47,24 +88,39 @@ class UpdateScope:
     #: each their own memory and numbers ("velocity", "velocity2").
     place: tuple[int, ...] = ()
     owners: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Whether the directions that come are moves by now, which are added to the parameters.
+    moving: bool = False
+    #: A boolean node: what is stored is kept only where it holds. None: always.
+    due: Node | None = None
 
-    def inside(self, place: int) -> UpdateScope:
-        """The scope of an update within this one."""
-        return replace(self, place=(*self.place, place))
+    def inside(self, place: int, label: str = "") -> UpdateScope:
+        """The scope of an update within this one; a label stands before the names of its memory and its numbers."""
+        name = f"{self.name}.{label}" if self.name and label else self.name or label
+        return replace(self, place=(*self.place, place), name=name)
 
     def remember(self, what: str, path: str, like: Node, start: float = 0.0) -> Node:
-        """The array that this update keeps for a parameter, of the parameter's shape; first filled with ``start``."""
+        """The array that this update keeps for a parameter, of the shape of ``like``; first filled with ``start``.
+
+        With "" as path it is kept once, for all parameters.
+        """
         return self.record.declare(self._place(what, path), like.shape, like.dtype, Constant(start))
 
     def store(self, what: str, path: str, value: Node) -> Node:
         """Keep a value for the next step, and give it back."""
-        self.record.values[self._place(what, path)] = value
+        place = self._place(what, path)
+        kept = value
+        if self.due is not None:
+            kept = graph.select(graph.broadcast_to(self.due, value.shape), value, self.record.values[place])
+        self.record.values[place] = kept
         return value
+
+    def normal(self, what: str, path: str, like: Node) -> Node:
+        """Random numbers of the standard normal distribution for a parameter, new in each step."""
+        return Scope(self.record).normal(self._place(what, path), like.shape)
 
     def number(self, name: str, value: Number) -> Node:
         """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step."""
-        name = self._own(name)
-        full = f"{NUMBERS}/{self.name}.{name}" if self.name else f"{NUMBERS}/{name}"
+        full = f"{NUMBERS}/{self._own(name)}"
         if callable(value):
             step = graph.cast(self.step, self.record.dtype)
             self.scheduled[full] = graph.lift(value(step), step)
@@ -78,10 +134,10 @@ class UpdateScope:
         return graph.cast(self.step, self.record.dtype) + 1.0
 
     def _place(self, what: str, path: str) -> str:
-        what = self._own(what)
-        return f"{OPTIMIZER}/{self.name}.{what}/{path}" if self.name else f"{OPTIMIZER}/{what}/{path}"
+        return f"{OPTIMIZER}/{self._own(what)}/{path}".removesuffix("/")
 
     def _own(self, name: str) -> str:
+        name = f"{self.name}.{name}" if self.name else name
         count = 1
         while self.owners.setdefault(name + str(count) * (count > 1), self.place) != self.place:
             count += 1
@@ -93,38 +149,97 @@ def times(number: Node, x: Node) -> Node:
     return graph.broadcast_to(number, x.shape) * x
 
 
+def running_mean(scope: UpdateScope, what: str, path: str, x: Node, decay: Node) -> Node:
+    """m ← β·m + (1 - β)·x, remembered under this name: the mean of what came, the older the less."""
+    return scope.store(what, path, times(decay, scope.remember(what, path, x)) + times(1.0 - decay, x))
+
+
+def unbias(scope: UpdateScope, decay: Node) -> Node:
+    """1 / (1 - βᵗ): what a running mean that started at 0 is to be multiplied with at step t."""
+    # As -1 / expm1(t·log β): the exponent of the op power is static, and near 1 no digits are lost.
+    return -1.0 / graph.expm1(scope.count() * graph.log(decay))
+
+
+def sign(x: Node) -> Node:
+    """-1, 0 or 1, element by element; NaN passes."""
+    return graph.select(x < 0, -1, graph.select(x > 0, 1, x))
+
+
+def global_norm(directions: Iterable[Node]) -> Node:
+    """√Σ‖g‖² over all of them: the one norm that clipping and a step's record share, so that it is computed once."""
+    first, *rest = (graph.sum(direction**2) for direction in directions)
+    total = first
+    for square in rest:
+        total = total + square
+    return sqrt(total)
+
+
+def unit_axes(parameter: Node) -> tuple[int, ...]:
+    """The axes along which the incoming weights of one unit lie: all but the last."""
+    return tuple(range(parameter.rank - 1))
+
+
+def descends(update: Update) -> bool:
+    """Whether what an update gives is added to the parameters: moves, no longer gradients."""
+    return bool(getattr(update, "descends", False))
+
+
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Part):
     """A composition of small updates; the last direction is added to the parameters.
 
     θ ← θ + d, with d the direction that the updates make of the gradient, in their order.
     """
 
-    def __new__(cls, *args: Any, **settings: Any) -> Self:
-        """Answer a name of another library with the name that is used here."""
-        for name in settings:
-            if name in OTHER_WORDS:
-                raise ConfigurationError(f"{cls.__name__}: the name is {OTHER_WORDS[name]}, not {name}")
-        return super().__new__(cls)
-
     def updates(self) -> tuple[Update, ...]:
         """The small updates, in order."""
         raise ConfigurationError(f"{type(self).__name__} does not say what its updates are")
 
+    @property
+    def descends(self) -> bool:
+        """Whether one of its updates does."""
+        return any(map(descends, self.updates()))
+
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """The directions to add to the parameters."""
+        moving = scope.moving
         for place, update in enumerate(self.updates()):
-            directions = update.apply(scope.inside(place), directions, parameters)
+            _check_order(update, moving)
+            directions = update.apply(replace(scope.inside(place), moving=moving), directions, parameters)
+            moving = moving or descends(update)
         return directions
+
+
+def _check_order(update: Update, moving: bool) -> None:
+    wants = getattr(update, "wants", "")
+    if wants == "moves" and not moving:
+        raise ConfigurationError(
+            f"{update!r} looks at where a step leads, so it stands after what descends: Compose(SGD(0.1), {update!r}). "
+            "An update of your own that descends says so by descends = True"
+        )
+    if wants == "gradients" and moving:
+        raise ConfigurationError(
+            f"{update!r} is for gradients, so it stands before what descends, and here something has descended already"
+        )
 
 
 @dataclass(frozen=True, init=False)
 class Compose(Optimizer):
-    """An optimizer of the updates given, in their order: the way to one of your own."""
+    """An optimizer of the updates given, in their order: the way to one of your own.
+
+    A whole optimizer is an update too. What is meant for gradients (clipping, `WeightDecay`) stands before it, what
+    looks at where the step leads (`MaxNorm`, `Averaging`) after it; the other order is refused.
+
+    >>> from chainrule.optimizers import Adam, Averaging, ClipGlobalNorm
+    >>> len(Compose(ClipGlobalNorm(1.0), Adam(), Averaging(0.99)).updates())
+    3
+    """
 
     parts: tuple[Update, ...]
 
     def __init__(self, *parts: Update) -> None:
+        for part in parts:
+            check_update("Compose", part)
         object.__setattr__(self, "parts", parts)
 
     def updates(self) -> tuple[Update, ...]:
@@ -133,15 +248,52 @@ class Compose(Optimizer):
 
 
 @dataclass(frozen=True)
-class Descend:
+class Descend(Part):
     """d ← -η·d: a step down, of length η = ``learning_rate`` times the direction."""
 
     learning_rate: Number
+
+    descends: ClassVar[bool] = True
+    wants: ClassVar[str] = "gradients"
+
+    def __post_init__(self) -> None:
+        check_rate("Descend", "learning_rate", self.learning_rate, 0.0, math.inf)
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """-η·d."""
         rate = scope.number("learning_rate", self.learning_rate)
         return {path: times(-rate, direction) for path, direction in directions.items()}
+
+
+@dataclass(frozen=True)
+class Downhill(Part):
+    """d ← -d: a step down along directions that have their length already."""
+
+    descends: ClassVar[bool] = True
+    wants: ClassVar[str] = "gradients"
+
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """-d."""
+        return {path: -direction for path, direction in directions.items()}
+
+
+@dataclass(frozen=True)
+class Scale(Part):
+    """d ← a·d, with a = ``factor``, a number or a schedule: a warm-up for an optimizer that has no one learning rate.
+
+    >>> from chainrule.optimizers import Rprop
+    >>> warmed = Compose(Rprop(), Scale(lambda step: (step + 1.0) / (step + 10.0)))
+    """
+
+    factor: Number
+
+    def __post_init__(self) -> None:
+        check_rate("Scale", "factor", self.factor, 0.0, math.inf)
+
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """a·d."""
+        factor = scope.number("factor", self.factor)
+        return {path: times(factor, direction) for path, direction in directions.items()}
 
 
 def check_rate(who: str, name: str, value: Number, low: float, high: float) -> None:
@@ -150,3 +302,27 @@ def check_rate(who: str, name: str, value: Number, low: float, high: float) -> N
         return
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value < high:
         raise ConfigurationError(f"{who}: {name} is a number from {low:g} to below {high:g}, not {value!r}")
+
+
+def check_positive(who: str, name: str, value: Number) -> None:
+    """Refuse a number that is not above 0."""
+    check_rate(who, name, value, 0.0, math.inf)
+    if not callable(value) and value == 0:
+        raise ConfigurationError(f"{who}: {name} is a number above 0, not {value!r}")
+
+
+def check_start(who: str, name: str, value: float) -> None:
+    """Refuse anything but a number above 0 for where something begins that moves by itself."""
+    if callable(value):
+        raise ConfigurationError(
+            f"{who}: {name} is where the step of each weight begins, a number and no schedule; "
+            f"Compose({who}(…), Scale(schedule)) scales its steps"
+        )
+    check_positive(who, name, value)
+
+
+def check_update(who: str, update: Any) -> None:
+    """Refuse what is no update: a class in the place of an object, a number."""
+    if isinstance(update, type) or not hasattr(update, "apply"):
+        example = f"{update.__name__}(…)" if isinstance(update, type) else "ClipNorm(1.0) or Adam()"
+        raise ConfigurationError(f"{who}: an update is an object with apply, such as {example}, not {update!r}")

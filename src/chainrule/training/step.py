@@ -15,9 +15,9 @@ from chainrule.augmentation import Augmentation, Samples
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
-from chainrule.graph.composites import is_finite, sqrt
+from chainrule.graph.composites import is_finite
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
-from chainrule.optimizers.updates import Optimizer, UpdateScope
+from chainrule.optimizers.updates import Optimizer, UpdateScope, global_norm
 from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch, DataSpec
 
@@ -247,8 +247,7 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
 
 
 def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str, Node]:
-    squares = [graph.sum(g**2) for descent in state.descents for g in descent.gradients.values()]
-    norm = sqrt(_total(squares))
+    norm = global_norm(g for descent in state.descents for g in descent.gradients.values())
     finite = is_finite(norm)
     for descent in state.descents:
         finite = graph.logical_and(finite, is_finite(descent.loss))
@@ -265,13 +264,6 @@ def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str
     outputs["step"] = state.number + graph.cast(finite, "int32")
     # What is recorded comes first, so that a listing and a replay meet the forward pass before the rest.
     return {**logs, **outputs}
-
-
-def _total(parts: Sequence[Node]) -> Node:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
 
 
 def build_measure(
