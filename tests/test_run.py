@@ -160,7 +160,7 @@ def test_a_wrong_entry_changes_nothing(run: cr.Run) -> None:
 
 def test_layers_are_listed_with_their_shapes(run: cr.Run) -> None:
     lines = [(line.path, line.inputs, line.output) for line in run.layers]
-    assert lines == [("", ((1, 4),), (1, 3)), ("0", ((1, 4),), (1, 5)), ("1", ((1, 5),), (1, 3))]
+    assert lines == [("", ((32, 4),), (32, 3)), ("0", ((32, 4),), (32, 5)), ("1", ((32, 5),), (32, 3))]
 
 
 def test_prepare_gives_first_weights_and_no_step() -> None:

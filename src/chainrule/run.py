@@ -184,7 +184,10 @@ class Run(Training):
     @property
     def layers(self) -> tuple[Applied, ...]:
         """The layers as they were applied, with shapes: what a summary shows."""
-        return self.built(self._known_spec(), 1)[0].applied
+        spec = self._known_spec()
+        if not self._programs:
+            self.built(spec, min(self.batch_size, spec.samples))
+        return self._programs[0][2].applied
 
     def evaluate(self, data: Data) -> dict[str, float]:
         """The means over a whole set: the loss, and the accuracy of classes; by sample weights."""

@@ -44,6 +44,14 @@ def test_resuming_ends_with_the_same_bits(command: Command) -> None:
     assert "chainrule train --resume parts --epochs 12" in message
 
 
+def test_resuming_with_every_remedy_ends_with_the_same_bits(command: Command) -> None:
+    remedies = "--batch-norm --dropout 0.25 --label-smoothing 0.1 --class-weights balanced --l1 1e-3 --l2 2e-3".split()
+    command.works(*TRAIN, *remedies, "--epochs", "3", "--output", "whole")
+    command.works(*TRAIN, *remedies, "--epochs", "1", "--output", "parts")
+    command.works("train", "--resume", "parts", "--epochs", "3")
+    assert same("whole", "parts")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of another kind")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_training_is_saved_and_goes_on(command: Command, number: int, code: int) -> None:

@@ -182,6 +182,35 @@ def test_every_setting_reaches_the_run(command: Command) -> None:
     assert run.spec.samples == round(0.75 * 1438)
 
 
+def test_every_remedy_reaches_the_run_and_its_end(command: Command) -> None:
+    remedies = "--batch-norm --dropout 0.25 --label-smoothing 0.1 --class-weights balanced --l1 1e-3 --l2 2e-3".split()
+    output = command.works("train", "digits", "--hidden", "12,6", *remedies, "--epochs", "2")
+    told = " ".join(output.split())
+    assert "penalty L1 and L2 of 0.001 and 0.002; batches of 32" in told
+    assert "each class counts alike" in told
+    assert "chainrule check" in told
+    assert "chainrule explain" not in told, "one sample cannot be normalised by its batch"
+    assert max(map(len, output.splitlines())) <= 80
+    run = cr.load("runs/digits-1")
+    assert run.model == cr.Chain(
+        cr.Dense(12, bias=False, weight=cr.initializers.He()), cr.BatchNorm(), cr.relu, cr.Dropout(0.25),
+        cr.Dense(6, bias=False, weight=cr.initializers.He()), cr.BatchNorm(), cr.relu, cr.Dropout(0.25), cr.Dense(10),
+    )  # fmt: skip
+    assert run.loss == cr.losses.CrossEntropy(smoothing=0.1)
+    assert run.regularizer == cr.regularizers.ElasticNet(0.001, 0.002)
+    assert run.spec is not None
+    assert "weights" in run.spec.arrays
+    command.works("train", "--resume", "runs/digits-1", "--epochs", str(run.epoch + 1))
+    for words in ("check", "evaluate"):
+        command.works(words, "runs/digits-1")
+    assert "one sample has no variance" in command.refuses(
+        "explain", "runs/digits-1", "--sample", "0", "--parameter", "0.weight[0,0]"
+    )
+    for option, expected in (("--l1", cr.regularizers.L1(0.5)), ("--l2", cr.regularizers.L2(0.5))):
+        command.works("train", "xor", option, "0.5", "--epochs", "1", "--output", option[2:])
+        assert cr.load(option[2:]).regularizer == expected
+
+
 def test_no_hidden_layer_and_two_classes_in_one_unit(command: Command) -> None:
     flowers(Path("flowers.csv"))
     output = command.works(

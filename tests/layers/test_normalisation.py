@@ -95,6 +95,8 @@ def test_prediction_is_by_what_was_seen_and_changes_nothing() -> None:
     np.testing.assert_allclose(run.outputs(test.inputs[:1]), together[:1], rtol=1e-5)
     assert all(array.tobytes() == run.arrays[name].tobytes() for name, array in before.items())
     assert run.check(train, samples=8).passed
+    assert "BatchNorm" in run.summary()
+    assert "WeightNoise" in cr.prepare(cr.Chain(cr.WeightNoise(cr.Dense(3), 0.1)), train).summary()
 
 
 def test_a_last_batch_of_one_sample_is_refused_before_the_first_step() -> None:

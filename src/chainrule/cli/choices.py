@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from chainrule.layers import AnyLayer
     from chainrule.losses import Loss
     from chainrule.optimizers import Optimizer
+    from chainrule.regularizers import Regularizer
 
 T = TypeVar("T")
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "leaky_relu", "identity")
-LOSSES = ("cross_entropy", "binary_cross_entropy", "mean_squared_error", "half_squared_error")
+LOSSES = (
+    "cross_entropy", "binary_cross_entropy", "hinge", "mean_squared_error", "half_squared_error", "mean_absolute_error",
+    "huber",
+)  # fmt: skip
+CLASS_WEIGHTS = ("balanced",)
 #: Names for --optimizer, and the classes in chainrule.optimizers.
 OPTIMIZERS = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "adamax": "Adamax",
@@ -89,24 +94,54 @@ def finite(option: str, value: float | None) -> float | None:
     return value
 
 
-def make_model(data: Dataset, hidden: Sequence[int], activation: str, loss: Loss) -> AnyLayer:
-    """Dense layers of these sizes, and a linear one with as many units as the loss wants."""
-    from chainrule.layers import Chain, Dense, Flatten
+def make_model(
+    data: Dataset,
+    hidden: Sequence[int],
+    activation: str,
+    loss: Loss,
+    dropout: float | None = None,
+    *,
+    batch_norm: bool = False,
+) -> AnyLayer:
+    """Dense layers of these sizes, normalised and thinned out as asked, and a linear one as the loss wants it."""
+    from chainrule.initializers import He
+    from chainrule.layers import BatchNorm, Chain, Dense, Dropout, Flatten
 
+    rate = dropout or 0.0
+    if not 0 <= rate < 1:
+        raise ConfigurationError(f"--dropout is a part of the units, from 0 to below 1, such as 0.2, not {rate:g}")
+    if not hidden and (rate or batch_norm):
+        raise ConfigurationError(f"{'--dropout' if rate else '--batch-norm'} wants hidden layers, and there are none")
     function = _activations()[activation]
-    first = [Flatten()] if len(data.sample_shape) > 1 else []
-    return Chain(*first, *(Dense(size, function) for size in hidden), Dense(_outputs(data, loss)))
+    weight = He() if "relu" in activation else None
+    layers: list[AnyLayer] = [Flatten()] if len(data.sample_shape) > 1 else []
+    for size in hidden:
+        layers += (
+            [Dense(size, bias=False, weight=weight), BatchNorm(), function] if batch_norm else [Dense(size, function)]
+        )
+        layers += [Dropout(rate)] if rate else []
+    return Chain(*layers, Dense(_outputs(data, loss)))
 
 
-def make_loss(data: Dataset, name: str | None) -> Loss:
+def make_regularizer(l1: float | None, l2: float | None) -> Regularizer | None:
+    """The penalty on weights that was asked for."""
+    from chainrule.regularizers import L1, L2, ElasticNet
+
+    for name, rate in (("--l1", l1), ("--l2", l2)):
+        if rate is not None and not 0 <= rate < math.inf:
+            raise ConfigurationError(f"{name} is a number of 0 or more, such as 0.0001, not {rate:g}")
+    if l1 and l2:
+        return ElasticNet(l1, l2)
+    return L1(l1) if l1 else L2(l2) if l2 else None
+
+
+def make_loss(data: Dataset, name: str | None, smoothing: float | None = None) -> Loss:
     """The loss of this name, if it suits the targets; without a name, the usual one."""
     from chainrule import losses
 
     classes = data.classes
-    if name is None:
-        return losses.mean_squared_error if classes is None else losses.cross_entropy
-    name = one_of("--loss", name, LOSSES)
-    if classes is None and "entropy" in name:
+    name = one_of("--loss", name or ("mean_squared_error" if classes is None else "cross_entropy"), LOSSES)
+    if classes is None and ("entropy" in name or name == "hinge"):
         raise ConfigurationError(
             f"--loss {name} is for classes, and the target is a number to be predicted; use mean_squared_error"
         )
@@ -115,7 +150,13 @@ def make_loss(data: Dataset, name: str | None) -> Loss:
             f"--loss binary_cross_entropy is for two classes, and there are {len(classes)}; use cross_entropy"
         )
     found: Loss = getattr(losses, name)
-    return found
+    if smoothing is None:
+        return found
+    if not isinstance(found, losses.CrossEntropy | losses.BinaryCrossEntropy):
+        raise ConfigurationError(f"--label-smoothing belongs to cross_entropy and binary_cross_entropy, not to {name}")
+    if not 0 <= smoothing < 1:
+        raise ConfigurationError(f"--label-smoothing is a part, from 0 to below 1, such as 0.1, not {smoothing:g}")
+    return type(found)(smoothing)
 
 
 def make_optimizer(
@@ -163,6 +204,16 @@ def told_optimizer(optimizer: Optimizer | None) -> str:
     names = {"SGD": "gradient descent"}
     kind = names.get(type(optimizer).__name__, type(optimizer).__name__)
     return ", ".join([kind, *shown, *(["in Nesterov's form"] if settings.get("nesterov") else [])])
+
+
+def told_regularizer(regularizer: Regularizer | None) -> list[str]:
+    """The penalty on weights in words, if there is one."""
+    if regularizer is None:
+        return []
+    names = {"ElasticNet": "L1 and L2"}
+    rates = [f"{value:g}" for value in vars(regularizer).values() if isinstance(value, float)]
+    kind = type(regularizer).__name__
+    return [f"penalty {names.get(kind, kind)} of {' and '.join(rates)}"]
 
 
 def _is_told(name: str, value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.cli.choices import told_optimizer
+from chainrule.cli.choices import told_optimizer, told_regularizer
 from chainrule.cli.running import command
 from chainrule.cli.screen import figure, say, say_entry
 
@@ -67,7 +67,9 @@ def tell_model(run: Run, plan: Plan) -> None:
     stops += [] if plan.stop_loss is None else [f"or a loss of {figure(plan.stop_loss)}"]
     length = " ".join([f"up to {plan.epochs:,} epochs" if stops else f"{plan.epochs:,} epochs", *stops])
     each = f"{steps:,} step{'s' if steps > 1 else ''} an epoch"
-    say_entry("Training", f"{told_optimizer(run.optimizer)}; {batch}, {each}; {length}; seed {run.seed}")
+    told = [told_optimizer(run.optimizer), *told_regularizer(run.regularizer), f"{batch}, {each}", length]
+    told += [] if plan.class_weights is None else ["each class counts alike"]
+    say_entry("Training", "; ".join([*told, f"seed {run.seed}"]))
     say()
 
 
@@ -79,14 +81,14 @@ def tell_next(run: Run, folder: Path, test: Dataset, worst: int | None) -> None:
     say()
     say(("Next", "bold"))
     commands = [
-        (
-            command("explain", folder, "--sample", sample, "--parameter", telling_parameter(run, test, sample)),
-            "where one gradient comes from",
-        ),
         (command("check", folder), "are all gradients right?"),
         (command("evaluate", folder), "the test once more"),
         (_predict(run, folder, test), "what it says of new samples"),
     ]
+    if not any(name.startswith("state/") for name in run.arrays):  # what a batch is normalised by, one sample has not
+        parameter = telling_parameter(run, test, sample)
+        line = command("explain", folder, "--sample", sample, "--parameter", parameter)
+        commands.insert(0, (line, "where one gradient comes from"))
     for line, what in commands:
         say(f"  {line}")
         say((f"      {what}", "dim"))

@@ -17,8 +17,9 @@ _EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activa
 
 #: What --resume takes from the run itself.
 _FIXED = (
-    "target", "ignore", "task", "hidden", "activation", "loss", "optimizer", "learning_rate", "momentum", "nesterov",
-    "batch_size", "seed", "dtype", "validation", "output",
+    "target", "ignore", "task", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing", "l1", "l2",
+    "class_weights", "optimizer", "learning_rate", "momentum", "nesterov", "batch_size", "seed", "dtype", "validation",
+    "output",
 )  # fmt: skip
 
 
@@ -49,13 +50,35 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="relu, sigmoid, tanh, leaky_relu or identity.  [default: relu]"),
     ] = None,
+    batch_norm: Annotated[
+        bool | None, typer.Option("--batch-norm", help="Normalise what goes into each hidden activation by the batch.")
+    ] = None,
+    dropout: Annotated[
+        float | None,
+        typer.Option(metavar="PART", help="Part of the hidden units that each step leaves out, such as 0.2."),
+    ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="cross_entropy, binary_cross_entropy, mean_squared_error or half_squared_error.  "
-            "[default: cross_entropy for classes, mean_squared_error for numbers]",
+            help="cross_entropy, binary_cross_entropy, hinge, mean_squared_error, half_squared_error, "
+            "mean_absolute_error or huber.  [default: cross_entropy for classes, mean_squared_error for numbers]",
         ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        typer.Option(metavar="PART", help="Part of each label that is spread over all classes, such as 0.1."),
+    ] = None,
+    class_weights: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="balanced: each class counts alike, however many samples it has."),
+    ] = None,
+    l1: Annotated[
+        float | None, typer.Option("--l1", metavar="NUMBER", help="Add this times the sum of |weight| to the loss.")
+    ] = None,
+    l2: Annotated[
+        float | None,
+        typer.Option("--l2", metavar="NUMBER", help="Add half of this times the sum of weight² to the loss."),
     ] = None,
     optimizer: Annotated[
         str | None,
@@ -129,6 +152,7 @@ def train(
       chainrule train mnist --hidden 300 --activation sigmoid
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
+      chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4
       chainrule train --resume runs/digits-1 --epochs 60       30 epochs more
 
     Ctrl-C saves the run and says how to go on; going on ends with the same bits
@@ -152,6 +176,7 @@ def train(
         raise DataError(
             "train on what? Name the data:\n" + "\n".join(f"  chainrule train {example}" for example in _EXAMPLES)
         )
-    plan: Plan = Plan.of({**lasting, "validation": validation})
-    settings: dict[str, Any] = {name: value for name, value in given.items() if name not in ("validation", "output")}
+    plan: Plan = Plan.of({**lasting, "validation": validation, "class_weights": class_weights})
+    kept = ("validation", "class_weights", "output")
+    settings: dict[str, Any] = {name: value for name, value in given.items() if name not in kept}
     raise typer.Exit(finish(start(data, settings, plan, output, quiet)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ class Plan:
     patience: int | None = None
     stop_loss: float | None = None
     validation: float = 0.1
+    class_weights: str | None = None
     #: Only one that was named is kept: its last digits are not another's.
     engine: str | None = None
 
@@ -44,6 +45,8 @@ class Plan:
                 f"--validation is a part of the training data, from 0 to below 1, not {self.validation:g}"
             )
         choices.engine_name(self.engine)
+        if self.class_weights is not None:
+            choices.one_of("--class-weights", self.class_weights, choices.CLASS_WEIGHTS)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], base: Plan | None = None) -> Plan:
@@ -55,7 +58,8 @@ class Plan:
         """The plan that a run was begun with."""
         found = run.source.get("training", {})
         try:
-            kinds = {"epochs": int, "patience": int, "stop_loss": float, "validation": float, "engine": str}
+            kinds: dict[str, Callable[[Any], Any]] = {"epochs": int, "patience": int, "stop_loss": float}
+            kinds |= {"validation": float, "engine": str, "class_weights": str}
             return cls(**{name: kinds[name](value) for name, value in found.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunFileError(f"{folder}: the table [source.training] of run.toml is damaged ({error})") from error
@@ -109,15 +113,36 @@ def untrained(
     seed = settings.get("seed", 0)
     if not 0 <= seed < 2**32:
         raise ConfigurationError(f"--seed is a whole number from 0 to 4294967295, not {seed}")
-    part, validation = hold_out(train, plan.validation, seed)
-    loss = choices.make_loss(train, settings.get("loss"))
+    part, validation = _divided(train, plan, seed)
+    loss = choices.make_loss(train, settings.get("loss"), settings.get("label_smoothing"))
     wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
     optimizer = choices.make_optimizer(loss, train.classes is not None, *wanted)
-    model = choices.make_model(train, hidden, activation, loss)
-    run = prepare(model, part, loss=loss, optimizer=optimizer, batch_size=size, seed=seed, dtype=dtype, engine=engine)
+    dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))
+    model = choices.make_model(train, hidden, activation, loss, dropout, batch_norm=normalised)
+    run = prepare(
+        model,
+        part,
+        loss=loss,
+        optimizer=optimizer,
+        regularizer=choices.make_regularizer(settings.get("l1"), settings.get("l2")),
+        batch_size=size,
+        seed=seed,
+        dtype=dtype,
+        engine=engine,
+    )
     run.name = Path(data).stem
     run.source = source
     return run, (part, validation, test)
+
+
+def _divided(train: Dataset, plan: Plan, seed: int) -> tuple[Dataset, Dataset | None]:
+    """What is trained on, with the weights of its classes, and what is held out."""
+    part, validation = hold_out(train, plan.validation, seed)
+    if plan.class_weights is None:
+        return part, validation
+    if part.labels is None:
+        raise ConfigurationError("--class-weights is for classes, and the target is a number to be predicted")
+    return part.weigh_classes("balanced"), validation
 
 
 def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
@@ -132,7 +157,7 @@ def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
     if plan.engine is not None:
         run.engine = choose(plan.engine)
     train, test = reopen(run, folder)
-    part, validation = hold_out(train, plan.validation, run.seed)
+    part, validation = _divided(train, plan, run.seed)
     done = run.epoch + (0.5 if run.offset else 0)
     if done >= plan.epochs:
         more = command("train", "--resume", folder, "--epochs", int(done) + plan.epochs)

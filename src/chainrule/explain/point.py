@@ -44,6 +44,8 @@ def points(run: Run, data: Data, samples: Sequence[int]) -> list[Point]:
         if isinstance(sample, bool) or not isinstance(sample, int | np.integer) or not 0 <= sample < spec.samples:
             raise DataError(f"there is no sample {sample!r}: the data has {spec.samples}, numbered from 0")
     for name, (shape, _) in run.spec.arrays.items() if run.spec is not None else ():
+        if name == "weights" and name not in spec.arrays:
+            continue  # samples without weights count 1 each, as where a run is evaluated
         if name not in spec.arrays:
             raise DataError(f"the run was made for data with {name!r}, and this data has {', '.join(spec.arrays)}")
         if spec.arrays[name][0] != shape:

@@ -15,6 +15,8 @@ from chainrule.optimizers.updates import OPTIMIZER
 if TYPE_CHECKING:
     from chainrule.run import Run
 
+_WIDTH = 80
+
 
 def summarize(run: Run) -> str:
     """A table of the layers with shapes (without the batch) and parameter counts, and the totals, as text.
@@ -42,19 +44,20 @@ def summarize(run: Run) -> str:
     count = sum(array.size for array in arrays.values())
     total = f"{_counted(count, 'parameter')} in {_counted(len(arrays), 'array')}: "
     total += f"{_bytes(sizes[PARAMETERS])} as {run.dtype}"
-    total += f"; {_bytes(sizes[STATE])} of state" if sizes[STATE] else ""
-    total += f"; {_bytes(sizes[OPTIMIZER])} of optimizer memory" if sizes[OPTIMIZER] else ""
-    return "\n".join([*text, text[1], total])
+    beside = [f"{_bytes(sizes[STATE])} of state"] if sizes[STATE] else []
+    beside += [f"{_bytes(sizes[OPTIMIZER])} of optimizer memory"] if sizes[OPTIMIZER] else []
+    told = "; ".join([total, *beside])
+    return "\n".join([*text, text[1], *([told] if len(told) <= _WIDTH else [f"{total};", "; ".join(beside)])])
 
 
 def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
     """A row a layer; a layer that is met again is one row, with the number of times it is applied."""
     shapes = {path: array.shape for path, array in run.parameters.items()}
-    times = Counter((each.path, each.inputs, each.output) for each in run.layers)
+    times = Counter(_place(each) for each in run.layers)
     seen: set[object] = set()
     rows = []
     for each in run.layers:
-        place = (each.path, each.inputs, each.output)
+        place = _place(each)
         if place in seen:
             continue
         own = {path: shape for path, shape in shapes.items() if path.rpartition(".")[0] == each.path}
@@ -77,6 +80,10 @@ def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
         counted = "" if again or not count else f"{count:,}"
         rows.append((each.path or "model", _title(each), _shapes(each), counted, "; ".join(filter(None, notes))))
     return rows
+
+
+def _place(each: Applied) -> tuple[object, ...]:
+    return each.path, each.inputs, each.output, _title(each)
 
 
 def _is_container(each: Applied, layers: Sequence[Applied]) -> bool:
