@@ -18,6 +18,7 @@ from chainrule.optimizers import SGD, Optimizer
 from chainrule.regularizers import Regularizer
 from chainrule.run import Run
 from chainrule.training import Callback, Step, build_step, supervised
+from chainrule.training.evaluating import Metrics
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
 from chainrule.training.feeds import staged_spec
 
@@ -37,6 +38,7 @@ def fit(
     shuffle: bool = True,
     dtype: str = "float32",
     engine: str | Engine | None = None,
+    metrics: Metrics = (),
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
 ) -> Run:
@@ -46,8 +48,8 @@ def fit(
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
     ``augmentation`` changes the samples that are learned from. The same seed, machine and version give the same bits.
-    ``progress`` writes a line an epoch (None: on a terminal). Data that do not lie in memory come as a
-    `chainrule.data.stream`.
+    ``progress`` writes a line an epoch (None: on a terminal). ``metrics`` are measured on the validation data after
+    each epoch, see `Run.evaluate`. Data that do not lie in memory come as a `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
     `NotFiniteError`, which names the node, at the first step that is not finite; `StreamError` where a stream breaks
@@ -72,7 +74,7 @@ def fit(
         dtype=dtype,
         engine=engine,
     )
-    return run.fit(train, epochs=epochs, validation=validation, callbacks=callbacks, progress=progress)
+    return run.fit(train, epochs=epochs, validation=validation, metrics=metrics, callbacks=callbacks, progress=progress)
 
 
 def prepare(

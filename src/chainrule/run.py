@@ -20,10 +20,20 @@ from chainrule.errors import ConfigurationError, DataError, NotFiniteError, Shap
 from chainrule.graph import Node
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
+from chainrule.metrics import ConfusionMatrix, confusion_matrix
+from chainrule.metrics.naming import as_metrics
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.averaging import averaged
 from chainrule.regularizers import Regularizer
 from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure
+from chainrule.training.evaluating import (
+    Metrics,
+    means,
+    measured,
+    refuse_other_metrics,
+    said_of,
+    with_outputs,
+)
 from chainrule.training.feeding import (
     Data,
     feed,
@@ -92,6 +102,7 @@ class Run(Training):
         *,
         epochs: int,
         validation: Data | None = None,
+        metrics: Metrics = (),
         callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
     ) -> Run:
@@ -99,6 +110,9 @@ class Run(Training):
 
         What is done does not depend on how it is cut: 20 epochs, or 10 and 10 more, or a run that was interrupted,
         saved, loaded and gone on with, end with the same bits. Ctrl-C ends it early and leaves the run usable.
+
+        ``metrics`` are measured on the validation data after each epoch, as `evaluate` does it, and recorded as
+        "validation_f1" and so on, for callbacks to watch.
         """
         if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
             raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
@@ -112,10 +126,14 @@ class Run(Training):
         watching = list(callbacks)
         if progress or (progress is None and _on_terminal()):
             watching.append(Progress(epochs, spec.samples))
+        self.metrics = as_metrics(metrics)
+        if self.metrics and validation is None:
+            raise ConfigurationError("metrics are measured on validation data: give validation=…, or call evaluate")
         validate: Callable[[], dict[str, float]] | None = None
         if validation is not None:
             self._refuse_other(validation)  # now, not after the first epoch
-            validate = functools.partial(self.evaluate, validation)
+            refuse_other_metrics(self.metrics, validation, self.model is not None)
+            validate = functools.partial(self.evaluate, validation, self.metrics)
         try:
             self.loop(spec.samples, self._feed(train, spec, arrays, epochs), epochs, watching, validate)
         except (NotFiniteError, StreamError) as error:
@@ -189,8 +207,45 @@ class Run(Training):
             self.built(spec, min(self.batch_size, spec.samples))
         return self._programs[0][2].applied
 
-    def evaluate(self, data: Data) -> dict[str, float]:
-        """The means over a whole set: the loss, and the accuracy of classes; by sample weights."""
+    def evaluate(self, data: Data, metrics: Metrics = ()) -> dict[str, float]:
+        """Numbers of a whole set: the mean loss, and the accuracy of classes, by sample weights; and metrics.
+
+        ``metrics`` are of `chainrule.metrics`, or names of them ("f1", "roc_auc", "top_5"), or functions of one's own
+        of (targets, probabilities, weights); each comes under its name, one of many classes as "recall[setosa]". They
+        are given the whole set at once: targets and predictions in their own units where the targets are numbers. The
+        set goes through the network once, in blocks, of which outputs and targets are kept; nothing else.
+
+        A step of one's own measures what its ``@step.evaluation`` gives; for metrics, that gives "probabilities" (or
+        "outputs") of (batch, …) too.
+
+        >>> import chainrule as cr
+        >>> train, test = cr.data.load("iris")
+        >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=30)
+        >>> list(run.evaluate(test, metrics=["f1", cr.metrics.TopK(2)]))
+        ['loss', 'accuracy', 'f1', 'top_2']
+        """
+        chosen = as_metrics(metrics)
+        refuse_other_metrics(chosen, data, self.model is not None)
+        rows, given = self._rows(data, tuple({metric.on for metric in chosen}))
+        found = means(rows, given.get("weights"))
+        restored = self.preparation.target.backward
+        return found | measured(chosen, rows, given, restored, self.classes)
+
+    def confusion(self, data: Data) -> ConfusionMatrix:
+        """How often each true class was taken for which, by the weights of the samples if they have any; it prints.
+
+        Raises `DataError` for targets that are no classes.
+        """
+        if self.classes is None:
+            raise DataError("a confusion matrix is of classes, and the targets of this run are numbers")
+        rows, given = self._rows(data, ("probabilities",))
+        outputs = said_of(rows, "probabilities", "a confusion matrix")
+        if outputs.ndim == 2 and outputs.shape[1] > max(len(self.classes), 1) > 1:
+            outputs = outputs[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
+        return confusion_matrix(given["targets"], outputs, given.get("weights"), self.classes)
+
+    def _rows(self, data: Data, wanted: tuple[str, ...]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """What the step measures of each sample, what is ``wanted`` of the outputs, and targets and weights."""
         if self.step.measure is None:
             raise ConfigurationError(
                 f"the step {self.step.name} does not say how it is measured; "
@@ -200,22 +255,18 @@ class Run(Training):
         if isinstance(whole, Dataset) and whole.targets is None:
             raise DataError("to evaluate, the data needs targets")
         self._refuse_other(data)
-        weights: Array | None = None
-        counted: list[Array] = []
-        parts = []
-        for given, part in self._measured(self.step.measure, data):
+        function, key = self.step.measure, None
+        if wanted and self.model is not None and self.loss is not None:
+            function = with_outputs(self.step.measure, self.model, self.loss, wanted)
+            key = ("with outputs", id(self.step.measure), *wanted)
+        kept = ["weights"] * isinstance(whole, Dataset) + ["targets"] * bool(wanted)
+        parts, counted = [], []
+        for given, part in self._measured(function, data, key):
             parts.append(part)
-            if isinstance(whole, Dataset) and "weights" in given:
-                counted.append(given["weights"].copy())
-        rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        if counted:
-            weights = np.concatenate(counted)
-            if not weights.any():
-                raise DataError("all weights are 0, so no sample counts and there is nothing to take the mean of")
-        for name, row in rows.items():
-            if row.ndim != 1:
-                raise ConfigurationError(f"{name!r} is measured as {list(row.shape)}: one number a sample is wanted")
-        return {name: float(np.average(row.astype(np.float64), weights=weights)) for name, row in rows.items()}
+            # A stream uses its arrays again for the next block.
+            counted.append({name: given[name].copy() for name in kept if name in given})
+        joined = [{name: np.concatenate([row[name] for row in some]) for name in some[0]} for some in (parts, counted)]
+        return joined[0], joined[1]
 
     def outputs(self, inputs: Any) -> Array:
         """What the last layer gives for some inputs: logits, for a loss on logits."""

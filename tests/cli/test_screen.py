@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chainrule.cli.confusion import confusion_lines, count_confusions
 from chainrule.cli.drawing import draw, is_picture, side_by_side
 from chainrule.cli.screen import Piece, share
+from chainrule.metrics import ConfusionMatrix, confusion_matrix
 from tests.cli.calling import environment, process
 
 
@@ -23,9 +23,9 @@ def plain(lines: list[list[Piece]]) -> list[str]:
 
 @pytest.mark.tiny
 def test_the_confusion_matrix_counts_true_classes_in_rows() -> None:
-    counts = count_confusions(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1, 2, 0]), 3)
-    assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    assert plain(confusion_lines(counts, ("0", "1", "2"))) == [
+    found = confusion_matrix([0, 0, 1, 2, 2], [0, 1, 1, 2, 0])
+    assert found.counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert plain(found.lines(80)) == [
         "    0   1   2",
         "0   1   1   ·",
         "1   ·   1   ·",
@@ -36,7 +36,7 @@ def test_the_confusion_matrix_counts_true_classes_in_rows() -> None:
 def test_long_names_get_a_letter_and_many_classes_a_list() -> None:
     counts = np.diag([5, 7])
     counts[0, 1] = 1234
-    lines = plain(confusion_lines(counts, ("a rather long name", "short")))
+    lines = plain(ConfusionMatrix(counts, ("a rather long name", "short")).lines(80))
     assert lines == [
         "                        a    b",
         "a rather long name a    5 1234",
@@ -44,13 +44,13 @@ def test_long_names_get_a_letter_and_many_classes_a_list() -> None:
     ]
     many = np.eye(40, dtype=np.int64) * 9
     many[3, 5], many[7, 1] = 4, 2
-    lines = plain(confusion_lines(many, [f"class {number}" for number in range(40)]))
+    lines = plain(ConfusionMatrix(many, tuple(f"class {number}" for number in range(40))).lines(80))
     assert lines[0] == "The commonest mistakes, of 6:"
     assert lines[1].split() == "4 times class 3 was taken for class 5".split()
     assert lines[2].split() == "2 times class 7 was taken for class 1".split()
     assert "69.23% of class 3 (9 of 13)" in lines[4]
     assert len(lines) == 6
-    assert plain(confusion_lines(np.eye(40, dtype=np.int64), list(map(str, range(40))))) == [
+    assert plain(ConfusionMatrix(np.eye(40, dtype=np.int64), tuple(map(str, range(40)))).lines(80)) == [
         "No sample was taken for another class."
     ]
 

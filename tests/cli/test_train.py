@@ -56,12 +56,14 @@ def test_an_epoch_has_a_line_with_what_was_held_out_and_the_time_left(command: C
 def test_a_number_as_target_is_a_regression_told_in_its_own_units(command: Command) -> None:
     output = command.works("train", prices(Path("houses.csv")), "--target", "price", "--ignore", "id", "--epochs", "6")
     assert "regression: column 'price'" in output
-    numbers = re.search(r"price is off by ([\d.,]+) .* less than ([\d.,]+)", " ".join(output.split()))
+    told_so = r"price is off by ([\d.,]+) in the mean, ([\d.,]+) \(root mean square\), by less than ([\d.,]+)"
+    numbers = re.search(told_so, " ".join(output.split()))
     assert numbers is not None
-    root, middle = numbers.groups()
+    average, root, middle = numbers.groups()
     run, (_, test) = cr.load("runs/houses-1"), cr.data.load("houses.csv", target="price", ignore=["id"])
     assert test.targets is not None
     error = run.predict(test.inputs) - test.targets
+    assert float(average.replace(",", "")) == pytest.approx(np.mean(np.abs(error)), rel=1e-3)
     assert float(root.replace(",", "")) == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-3)
     assert float(middle.replace(",", "")) == pytest.approx(np.median(np.abs(error)), rel=1e-3)
     told = float(re.search(r"R² ([\d.]+)", output).group(1))  # type: ignore[union-attr]

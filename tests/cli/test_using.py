@@ -40,6 +40,27 @@ def test_evaluate_is_the_test_part_unless_other_data_are_named(command: Command,
     assert len(command.works("evaluate", run, "--quiet").splitlines()) == 1
 
 
+def test_metrics_are_told_in_a_table(command: Command, run: Path) -> None:
+    test = cr.data.load("flowers.csv", target="kind")[1]
+    names = ["f1", "roc_auc", "recall_per_class", "precision_per_class"]
+    output = command.works("evaluate", run, "--metrics", "f1, roc_auc,recall_per_class,precision_per_class")
+    rows = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
+    found = cr.load(run).evaluate(test, metrics=names)
+    for name in ("f1", "roc_auc"):
+        assert float(rows[name][0]) == pytest.approx(found[name], abs=1e-4)
+    for name in ("a", "b"):
+        told = [float(cell) for cell in rows[name]]
+        assert told == pytest.approx([found[f"{one}[{name}]"] for one in names[2:]], abs=1e-4)
+    brief = command.works("evaluate", run, "--metrics", "f1", "--quiet").splitlines()
+    assert [line.split()[0] for line in brief] == ["Result", "f1"]
+    Path("one.csv").write_text("width,length,soil,kind\n1,0.1,wet,b\n2,0.3,dry,b\n")
+    output = command.works("evaluate", run, "one.csv", "--metrics", "roc_auc")
+    assert "roc_auc          —" in output
+    assert "— is not defined" in output
+    assert "here it is called root_mean_squared_error" in command.refuses("evaluate", run, "--metrics", "rmse")
+    assert "r2 is a metric of numbers" in command.refuses("evaluate", run, "--metrics", "r2")
+
+
 def test_a_run_folder_may_be_moved(command: Command, run: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / "mine"
     moved.parent.mkdir()

@@ -193,6 +193,7 @@ def test_stop_without_improvement() -> None:
 
         class Fake:
             stopped = ""
+            metrics = ()
 
             def stop(self, reason: str) -> None:
                 self.stopped = reason

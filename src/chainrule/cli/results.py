@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.cli.confusion import confusion_lines, count_confusions
 from chainrule.cli.drawing import draw, is_picture, side_by_side
-from chainrule.cli.screen import figure, say, say_all, say_entry, share
+from chainrule.cli.screen import Piece, figure, say, say_all, say_entry, share, shows, width
 from chainrule.errors import DataError
+from chainrule.metrics import (
+    R2,
+    MeanAbsoluteError,
+    MedianAbsoluteError,
+    RootMeanSquaredError,
+    confusion_matrix,
+)
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset
+    from chainrule.metrics import Metric
     from chainrule.run import Run
 
 _DRAWN = 5
+#: What is told of predictions that are numbers, in the target's own units.
+_OF_NUMBERS = (MeanAbsoluteError(), RootMeanSquaredError(), MedianAbsoluteError(), R2())
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ def tell_results(
         say()
         say(("Confusion matrix", "bold"), ": a row for each true class, a column for what it was taken for")
         say()
-        say_all(confusion_lines(count_confusions(found.labels, found.chosen, len(run.classes)), run.classes))
+        matrix = confusion_matrix(found.labels, found.scores, classes=run.classes)
+        say_all(matrix.lines(width(), "·" if shows("·") else "."))
         _draw_least_sure(run, data, found)
     return found.least_sure(1)[0]
 
@@ -133,11 +145,12 @@ def _cut(text: str, columns: int) -> str:
 def _tell_regression(run: Run, data: Dataset, name: str, baseline: Dataset | None) -> None:
     assert data.targets is not None
     wanted = np.asarray(data.targets, np.float64)
-    error = np.asarray(run.predict(data.inputs), np.float64).reshape(wanted.shape) - wanted
-    root, middle = float(np.sqrt(np.mean(error**2))), float(np.median(np.abs(error)))
+    found = run.evaluate(data, metrics=_OF_NUMBERS)
+    mean_error, root, middle, r2 = (found[metric.name] for metric in _OF_NUMBERS)
     what = run.preparation.target_name or "the prediction"
-    line = f"{len(data):,} samples: {what} is off by {figure(root)} (root mean square), "
-    paragraphs = [f"{line}by less than {figure(middle)} in half of them", _determination(error, wanted)]
+    line = f"{len(data):,} samples: {what} is off by {figure(mean_error)} in the mean, {figure(root)} (root mean square), "
+    line += f"by less than {figure(middle)} in half of them"
+    paragraphs = [line, _determination(r2, wanted)]
     if baseline is not None and baseline.targets is not None:
         mean = np.asarray(baseline.targets, np.float64).mean(axis=0)
         flat = float(np.sqrt(np.mean((wanted - mean) ** 2)))
@@ -145,13 +158,49 @@ def _tell_regression(run: Run, data: Dataset, name: str, baseline: Dataset | Non
     say_entry(name, *paragraphs)
 
 
-def _determination(error: NDArray[np.float64], wanted: NDArray[np.float64]) -> str:
-    spread = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=0)
-    if not spread.all():
+def _determination(r2: float, wanted: NDArray[np.float64]) -> str:
+    if (wanted == wanted[:1]).all(axis=0).any():
         return "R² is not defined here: all true values are the same"
-    each = 1 - (error**2).sum(axis=0) / spread
-    more = f" (the mean over {len(each)} outputs)" if len(each) > 1 else ""
-    return f"R² {each.mean():.4f}{more}: 1 is perfect, 0 is no better than always saying the mean"
+    outputs = wanted[0].size
+    more = f" (the mean over {outputs} outputs)" if outputs > 1 else ""
+    return f"R² {r2:.4f}{more}: 1 is perfect, 0 is no better than always saying the mean"
+
+
+def tell_metrics(run: Run, data: Dataset, wanted: Sequence[Metric], *, brief: bool = False) -> None:
+    """Write metrics: a line each, and a table of those that have a number a class."""
+    found = run.evaluate(data, metrics=wanted)
+    single = {metric.name: found[metric.name] for metric in wanted if metric.name in found}
+    several = [metric.name for metric in wanted if metric.name not in found]
+    lines: list[Sequence[Piece]] = []
+    if single:
+        margin = max(map(len, single))
+        lines += [[(f"{name:<{margin}}", "bold"), f"  {_told(value):>9}"] for name, value in single.items()]
+    if several:
+        classes = run.classes or ()
+        margin = max(len(_cut(name, 24)) for name in classes)
+        lines += [[]] * bool(single)
+        lines.append([" " * margin, *((f"  {name:>9}", "bold") for name in several)])
+        for one in classes:
+            cells = [f"  {_told(found[f'{name}[{one}]']):>{max(len(name), 9)}}" for name in several]
+            lines.append([(f"{_cut(one, 24):>{margin}}", "bold"), *cells])
+    if not brief:
+        say()
+        say(("Metrics", "bold"), ", by the weights of the samples" if data.weights is not None else "")
+        say()
+    say_all(lines)
+    if any(math.isnan(value) for value in found.values()):
+        say()
+        say(f"{_told(math.nan)} is not defined: there is nothing to divide by, as where a class never occurs")
+
+
+def _told(value: float) -> str:
+    """A metric, with digits enough to tell two runs apart; 1 is said of 1 only."""
+    if math.isnan(value):
+        return "—" if shows("—") else "none"
+    if not -1 <= value <= 1:
+        return figure(value)
+    told = f"{value:.4f}"
+    return f"{math.copysign(0.9999, value):.4f}" if abs(value) < 1 and told.lstrip("-") == "1.0000" else told
 
 
 def _means(mean: NDArray[np.float64]) -> str:

@@ -10,8 +10,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TextIO
 
-#: A piece of a line: text, or text and a Rich style.
-Piece = str | tuple[str, str]
+from chainrule.metrics.confusion import Piece as Piece
+from chainrule.metrics.confusion import share as share
 
 _WIDEST = 100
 
@@ -88,20 +88,6 @@ def shows(letters: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def share(part: int, whole: int) -> str:
-    """A share in per cent, cut rather than rounded near the ends: 100.00% means all, and 0.00% none.
-
-    >>> share(1, 3), share(59_999, 60_000), share(60_000, 60_000), share(1, 100_000)
-    ('33.33%', '99.99%', '100.00%', '0.01%')
-    """
-    hundredths = round(10_000 * part / whole)
-    if part < whole:
-        hundredths = min(hundredths, 9_999)
-    if part > 0:
-        hundredths = max(hundredths, 1)
-    return f"{hundredths / 100:.2f}%"
 
 
 def figure(value: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import metrics
 from chainrule.engines.protocol import Array
 from chainrule.errors import ConfigurationError
 from chainrule.layers.scope import PARAMETERS, STATE
@@ -47,22 +48,33 @@ class Callback:
         """Take up the state of a checkpoint."""
 
 
+def rises(training: Training, monitor: str, upwards: bool | None = None) -> bool:
+    """Whether more is better in a column that a callback watches: the one place where that is decided.
+
+    ``upwards`` of the callback says so; if it is None, the metric of the column's name does (`metrics.upwards`), be it
+    one of those that this training measures or one known by its name; what no metric is the name of is to fall.
+    """
+    return metrics.upwards(monitor, training.metrics) if upwards is None else upwards
+
+
 class StopAtLoss(Callback):
     """Stop after an epoch whose loss is at or below a threshold.
 
-    ``monitor`` is the column watched; an accuracy counts upwards: it is to be at or above the threshold.
+    ``monitor`` is the column watched. Where more of it is better, it is to be at or above the threshold; `rises` says
+    when that is so, unless ``upwards`` does.
 
     >>> StopAtLoss(0.01).threshold
     0.01
     """
 
-    def __init__(self, threshold: float, monitor: str = "loss") -> None:
-        self.threshold, self.monitor = threshold, monitor
+    def __init__(self, threshold: float, monitor: str = "loss", *, upwards: bool | None = None) -> None:
+        self.threshold, self.monitor, self.upwards = threshold, monitor, upwards
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare the epoch's loss."""
         value = _monitored(self, record, self.monitor)
-        if value >= self.threshold if _upwards(self.monitor) else value <= self.threshold:
+        up = rises(training, self.monitor, self.upwards)
+        if value >= self.threshold if up else value <= self.threshold:
             training.stop(f"{self.monitor} {value:.6g} reached {self.threshold:g}")
 
 
@@ -87,7 +99,8 @@ class StopWithoutImprovement(Callback):
     """Stop when nothing has become better for some epochs.
 
     ``monitor`` is the column watched ("validation_loss", or "loss" without validation data), ``patience`` how many
-    epochs may pass without an improvement of more than ``least``. An accuracy counts upwards, a loss downwards.
+    epochs may pass without an improvement of more than ``least``. Which way is better, `rises` says from the metric of
+    that name, unless ``upwards`` does; NaN is no improvement.
 
     With ``restore_best`` the run ends with the parameters and the layer state of its best epoch, however it came to
     its end; only a step that is not finite leaves those before it. What they were at the end is set aside: the same
@@ -103,11 +116,18 @@ class StopWithoutImprovement(Callback):
     """
 
     def __init__(
-        self, patience: int = 10, monitor: str | None = None, least: float = 0.0, *, restore_best: bool = False
+        self,
+        patience: int = 10,
+        monitor: str | None = None,
+        least: float = 0.0,
+        *,
+        upwards: bool | None = None,
+        restore_best: bool = False,
     ) -> None:
         if patience < 1:
             raise ConfigurationError(f"StopWithoutImprovement: patience is 1 or more, not {patience}")
-        self.patience, self.monitor, self.least, self.restore_best = patience, monitor, least, restore_best
+        self.patience, self.monitor, self.least = patience, monitor, least
+        self.upwards, self.restore_best = upwards, restore_best
         self._forget()
 
     def _forget(self) -> None:
@@ -133,7 +153,7 @@ class StopWithoutImprovement(Callback):
         """Compare with the best so far."""
         monitor = self.monitor or ("validation_loss" if "validation_loss" in record else "loss")
         value = _monitored(self, record, monitor)
-        value = -value if _upwards(monitor) else value
+        value = -value if rises(training, monitor, self.upwards) else value
         if value < self.best - self.least:
             self.best, self.waited = value, 0
             if self.restore_best:
@@ -197,10 +217,6 @@ def _checksum(arrays: Mapping[str, Array]) -> int:
     for name in sorted(arrays):
         found = zlib.crc32(np.ascontiguousarray(arrays[name]).data, zlib.crc32(name.encode(), found))
     return found or 1
-
-
-def _upwards(monitor: str) -> bool:
-    return "accuracy" in monitor
 
 
 def _monitored(callback: Callback, record: dict[str, Any], monitor: str) -> float:

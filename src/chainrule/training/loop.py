@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.engines.protocol import Array, Engine, Program
 from chainrule.errors import NotFiniteError
 from chainrule.layers.scope import AnyLayer
+from chainrule.metrics import Metric
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
 from chainrule.training.feeds import Feed
@@ -46,6 +47,8 @@ class Training:
         self.stopped = ""
         #: Whether state, place and history belong together: not so where a second Ctrl-C has cut a step in two.
         self.whole = True
+        #: What is measured on the validation data beside the means of the step's own measures.
+        self.metrics: tuple[Metric, ...] = ()
         self._callbacks: Sequence[Callback] = ()
         self._restored: dict[str, Any] = {}
         self._programs: list[tuple[DataSpec, int, BuiltStep, Program]] = []

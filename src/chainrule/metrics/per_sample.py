@@ -1,4 +1,4 @@
-"""Metrics: numbers to read, not to differentiate; one a sample, so that means over any set are exact."""
+"""Whether a sample is classified rightly, as graph: one number a sample, so that means over any set are exact."""
 
 from __future__ import annotations
 
