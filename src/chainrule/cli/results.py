@@ -148,7 +148,9 @@ def _tell_regression(run: Run, data: Dataset, name: str, baseline: Dataset | Non
     found = run.evaluate(data, metrics=_OF_NUMBERS)
     mean_error, root, middle, r2 = (found[metric.name] for metric in _OF_NUMBERS)
     what = run.preparation.target_name or "the prediction"
-    line = f"{len(data):,} samples: {what} is off by {figure(mean_error)} in the mean, {figure(root)} (root mean square), "
+    line = (
+        f"{len(data):,} samples: {what} is off by {figure(mean_error)} in the mean, {figure(root)} (root mean square), "
+    )
     line += f"by less than {figure(middle)} in half of them"
     paragraphs = [line, _determination(r2, wanted)]
     if baseline is not None and baseline.targets is not None:
