@@ -73,6 +73,10 @@ class Part:
                 )
         return super().__new__(cls)
 
+    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
+        """The new directions, by the paths of the parameters."""
+        raise ConfigurationError(f"{type(self).__name__} does not say what it makes of the directions")
+
 
 @dataclass(frozen=True)
 class UpdateScope:
