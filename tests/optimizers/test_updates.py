@@ -1,4 +1,4 @@
-"""What combines with any optimizer: clipping, decay, norms, averages, noise, accumulation, groups; and in what order."""
+"""What combines with any optimizer: clipping, decay, norms, averages, noise, accumulation, groups; and its order."""
 
 from __future__ import annotations
 
