@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from chainrule import graph
 from chainrule.graph import Node
 from chainrule.layers.checking import check_range
 from chainrule.layers.scope import Scope
+from chainrule.losses import weighted_mean
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,18 @@ class Samples:
 
     inputs: Node
     goals: tuple[tuple[Node, Node | None], ...]
+
+    def mean(self, values: Callable[[Node], Node]) -> Node:
+        """The mean over all goals, by weight, of numbers a sample, (batch,), that a function gives for targets."""
+        rows = [values(targets) for targets, _ in self.goals]
+        weights = [weight for _, weight in self.goals]
+        if all(weight is None for weight in weights):
+            return weighted_mean(graph.concatenate(rows))
+        known = [
+            graph.full(row.shape, 1, row.dtype) if weight is None else graph.cast(weight, row.dtype)
+            for row, weight in zip(rows, weights, strict=True)
+        ]
+        return weighted_mean(graph.concatenate(rows), graph.concatenate(known))
 
 
 class Augmentation(Protocol):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chainrule import graph
 from chainrule.augmentation import Augmentation, Samples
 from chainrule.errors import ConfigurationError, GraphError
 from chainrule.graph import INTEGERS, Node
 from chainrule.layers.scope import AnyLayer
-from chainrule.losses import Loss, weighted_mean
+from chainrule.losses import Loss
 from chainrule.metrics import correct
 from chainrule.optimizers.updates import Optimizer
 from chainrule.regularizers import Regularizer
@@ -56,7 +54,7 @@ def train_function(
             logs["penalty"] = state.penalty(model, regularizer)
             state.descend(value + logs["penalty"], model, optimizer)
         if batch.classes is not None:
-            logs["accuracy"] = _mean_over_goals(lambda targets: _correct(loss, outputs, targets), samples)
+            logs["accuracy"] = samples.mean(lambda targets: _correct(loss, outputs, targets))
         return logs
 
     return train
@@ -75,23 +73,10 @@ def measure_function(model: AnyLayer, loss: Loss) -> StepFunction:
     return measure
 
 
-def _mean_over_goals(values: Callable[[Node], Node], samples: Samples) -> Node:
-    """The mean of numbers a sample, (batch,), over all goals, by weight."""
-    rows = [values(targets) for targets, _ in samples.goals]
-    weights = [weight for _, weight in samples.goals]
-    if all(weight is None for weight in weights):
-        return weighted_mean(graph.concatenate(rows))
-    whole = [
-        graph.full(row.shape, 1, row.dtype) if weight is None else graph.cast(weight, row.dtype)
-        for row, weight in zip(rows, weights, strict=True)
-    ]
-    return weighted_mean(graph.concatenate(rows), graph.concatenate(whole))
-
-
 def _loss(loss: Loss, outputs: Node, samples: Samples, batch: Batch) -> Node:
     with graph.scope("loss", absolute=True):
         try:
-            return _mean_over_goals(lambda targets: loss.per_sample(outputs, targets), samples)
+            return samples.mean(lambda targets: loss.per_sample(outputs, targets))
         except GraphError as error:
             advice = ""
             if batch.classes is not None and outputs.rank == 2 and outputs.shape[1] != len(batch.classes):
