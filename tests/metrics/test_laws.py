@@ -120,10 +120,13 @@ def test_one_class_alone() -> None:
 
 
 def test_targets_that_are_all_the_same() -> None:
-    weights = [0.1, 0.7, 1.3]  # by rounding their weighted mean is not what they all are
+    weights = [1.1, 1.9, 1.7, 0.1]
+    assert np.average([2.1] * 4, weights=weights) != 2.1  # by rounding
     for metric in (cr.metrics.r2, cr.metrics.explained_variance):
-        assert metric([2.1] * 3, [2.1] * 3, weights) == 1.0
-        assert metric([2.1] * 3, [2.1, 2.0, 2.1], weights) == 0.0
+        assert metric([2.1] * 4, [2.1] * 4, weights) == 1.0
+        assert metric([2.1] * 4, [2.1, 2.0, 2.1, 2.1], weights) == 0.0
+    assert cr.metrics.explained_variance([2.1] * 4, [0.0] * 4, weights) == 1.0
+    assert cr.metrics.r2([2.1] * 4, [0.0] * 4, weights) == 0.0
     assert np.isnan(cr.metrics.r2([1.0], [2.0]))
 
 

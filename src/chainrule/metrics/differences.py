@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.metrics.metric import OfNumbers
 from chainrule.metrics.reading import Floats, Numbers
@@ -180,13 +181,19 @@ class ExplainedVariance(OfNumbers):
         """An output each."""
         error = numbers.targets - numbers.predictions
         spread = numbers.mean((numbers.targets - numbers.mean(numbers.targets)) ** 2)
-        return _explained(numbers, numbers.mean((error - numbers.mean(error)) ** 2), spread)
+        left = np.where(_same(error), 0.0, numbers.mean((error - numbers.mean(error)) ** 2))
+        return _explained(numbers, left, spread)
 
 
 def _explained(numbers: Numbers, left: Floats, spread: Floats) -> Floats:
-    # Rounding may give targets that are all the same a tiny spread, to divide by which would mean nothing.
-    flat = (numbers.targets == numbers.targets[:1]).all(axis=0) | (spread == 0)
+    flat = _same(numbers.targets) | (spread == 0)
     return np.where(flat, np.where(left == 0, 1.0, 0.0), 1 - left / np.where(flat, 1.0, spread))
+
+
+def _same(values: Floats) -> NDArray[np.bool_]:
+    """Whether all samples have the same: rounding may give them a tiny spread, to divide by which means nothing."""
+    same: NDArray[np.bool_] = (values == values[:1]).all(axis=0)
+    return same
 
 
 def _median(values: Floats, weights: Floats) -> float:
