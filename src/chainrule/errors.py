@@ -14,7 +14,7 @@
     ├─ MissingExtraError         a library is not installed; the command to install it is named
     ├─ TrainingError             training cannot go on
     │  └─ NotFiniteError         a loss or a gradient became infinite or NaN; the node is named
-    └─ RunFileError              a saved run is missing, damaged or of another kind
+    └─ RunFileError              a saved run is missing, damaged or of another kind, or cannot be saved
 """
 
 from __future__ import annotations
@@ -81,4 +81,6 @@ class NotFiniteError(TrainingError):
 
 
 class RunFileError(ChainruleError):
-    """A saved run is missing, damaged or of another kind."""
+    """A saved run is missing, damaged or of another kind, or one cannot be saved; ``run`` is it, if it was trained."""
+
+    run: Any = None

@@ -18,6 +18,7 @@ from chainrule.optimizers import SGD, Optimizer
 from chainrule.regularizers import Regularizer
 from chainrule.run import Run
 from chainrule.training import Callback, Step, build_step, supervised
+from chainrule.training.checkpoint import CHECKPOINTS
 from chainrule.training.evaluating import Metrics
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
 from chainrule.training.feeds import staged_spec
@@ -32,7 +33,9 @@ def fit(
     optimizer: Optimizer | None = None,
     regularizer: Regularizer | None = None,
     augmentation: Augmentation | None = None,
-    epochs: int = 10,
+    epochs: int | None = None,
+    steps: int | None = None,
+    seconds: float | None = None,
     batch_size: int | None = 32,
     seed: int = 0,
     shuffle: bool = True,
@@ -44,6 +47,8 @@ def fit(
 ) -> Run:
     """Train a model (or a step of your own) on data, and give the run.
 
+    It goes ``epochs`` times through the data, 10 times if nothing is said; ``steps`` and ``seconds`` end it earlier, or
+    by themselves.
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
@@ -74,7 +79,18 @@ def fit(
         dtype=dtype,
         engine=engine,
     )
-    return run.fit(train, epochs=epochs, validation=validation, metrics=metrics, callbacks=callbacks, progress=progress)
+    if epochs is steps is seconds is None:
+        epochs = 10
+    return run.fit(
+        train,
+        epochs=epochs,
+        steps=steps,
+        seconds=seconds,
+        validation=validation,
+        metrics=metrics,
+        callbacks=callbacks,
+        progress=progress,
+    )
 
 
 def prepare(
@@ -155,11 +171,18 @@ def prepare(
 
 
 def load(
-    folder: str | Path, *, custom: Iterable[Any] = (), step: Step | None = None, engine: str | Engine | None = None
+    folder: str | Path,
+    *,
+    checkpoint: str = "",
+    custom: Iterable[Any] = (),
+    step: Step | None = None,
+    engine: str | Engine | None = None,
 ) -> Run:
     """A run that was saved; classes and functions of your own come as ``custom``, a step of your own as ``step``.
 
-    Nothing in the folder is executed. Raises `RunFileError` for a folder that is missing, damaged or of another kind.
+    ``checkpoint`` names one of those that `chainrule.training.Checkpoint` keeps besides the last: "best", "epoch-50",
+    "step-1200". Nothing in the folder is executed. Raises `RunFileError` for a folder that is missing, damaged or of
+    another kind.
     """
     from chainrule.formats.checking import check_state
     from chainrule.formats.runs import load_run
@@ -167,6 +190,8 @@ def load(
     path = Path(folder)
     if not path.is_dir():
         raise RunFileError(f"there is no folder {path}")
+    if checkpoint:
+        path = _checkpoint(path, checkpoint)
     found = load_run(path, tuple(custom))
     settings = found.settings
     common = {name: settings[name] for name in ("batch_size", "dtype", "seed", "name")}
@@ -188,7 +213,7 @@ def load(
         except RunFileError as error:
             raise RunFileError(f"{path} cannot be used: {error}") from error
     run.arrays, run.numbers, run.history = arrays, found.numbers, found.history
-    run.source = found.source
+    run.source, run.made_with = found.source, found.made_with
     run.epoch, run.offset, run.shuffle, run.stopped = (
         found.epoch,
         found.offset,
@@ -197,3 +222,13 @@ def load(
     )
     run.restore_callbacks(found.callbacks)
     return run
+
+
+def _checkpoint(folder: Path, name: str) -> Path:
+    from chainrule.formats.folder import is_run
+
+    there = sorted(path.name for path in (folder / CHECKPOINTS).glob("*") if is_run(path))
+    if name not in there:
+        known = f"there are {', '.join(there)}" if there else "none is kept besides the last"
+        raise RunFileError(f"{folder} has no checkpoint {name!r}; {known}")
+    return folder / CHECKPOINTS / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from chainrule.data.batches import epoch_order
 from chainrule.data.checking import plain_array
 from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import ConfigurationError, DataError, NotFiniteError, ShapeError, StreamError
+from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError, StreamError
 from chainrule.graph import Node
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
 from chainrule.losses import Loss
@@ -25,7 +26,7 @@ from chainrule.metrics.naming import as_metrics
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.averaging import averaged
 from chainrule.regularizers import Regularizer
-from chainrule.training import Batch, Callback, DataSpec, Step, StepState, Training, build_measure
+from chainrule.training import Batch, Callback, DataSpec, Step, StepState, StopAfter, Training, build_measure
 from chainrule.training.evaluating import (
     Metrics,
     means,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Data", "Run"]
 _CHUNK = 1024
+#: As many epochs as nobody waits for: something else ends the training.
+_ENDLESS = 10**9
 
 
 class Run(Training):
@@ -85,6 +88,8 @@ class Run(Training):
         self.shuffle = True
         #: Where the data came from, and what else is to be known to go on: plain values, kept in run.toml.
         self.source: dict[str, Any] = {}
+        #: What the run was saved with, if it was loaded: versions, processor, cores.
+        self.made_with: Mapping[str, Any] = {}
         self._measures: dict[Any, Any] = {}
         self._predictor: Predictor | None = None
 
@@ -100,7 +105,9 @@ class Run(Training):
         self,
         train: Data,
         *,
-        epochs: int,
+        epochs: int | None = None,
+        steps: int | None = None,
+        seconds: float | None = None,
         validation: Data | None = None,
         metrics: Metrics = (),
         callbacks: Sequence[Callback] = (),
@@ -108,13 +115,16 @@ class Run(Training):
     ) -> Run:
         """Train on until ``epochs`` epochs are done in all: a run that stands at 10 does 10 more for 20.
 
+        ``steps``, in all too, and ``seconds``, of this call, end it earlier, or by themselves: `training.StopAfter`.
         What is done does not depend on how it is cut: 20 epochs, or 10 and 10 more, or a run that was interrupted,
         saved, loaded and gone on with, end with the same bits. Ctrl-C ends it early and leaves the run usable.
 
         ``metrics`` are measured on the validation data after each epoch, as `evaluate` does it, and recorded as
         "validation_f1" and so on, for callbacks to watch.
         """
-        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+        if epochs is None and steps is None and seconds is None:
+            raise ConfigurationError("how long? Give fit epochs, steps or seconds")
+        if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1):
             raise ConfigurationError(f"epochs is a whole number above 0, not {epochs!r}")
         _check_callbacks(callbacks)
         spec, arrays = feed(train, self.preparation, self.classes)
@@ -124,6 +134,8 @@ class Run(Training):
             self.offset = 0  # an epoch that was begun on other data is begun anew
         self.spec = spec
         watching = list(callbacks)
+        if steps is not None or seconds is not None:
+            watching.append(StopAfter(steps=steps, seconds=seconds))
         if progress or (progress is None and _on_terminal()):
             watching.append(Progress(epochs, spec.samples))
         self.metrics = as_metrics(metrics)
@@ -134,12 +146,25 @@ class Run(Training):
             self._refuse_other(validation)  # now, not after the first epoch
             refuse_other_metrics(self.metrics, validation, self.model is not None)
             validate = functools.partial(self.evaluate, validation, self.metrics)
+        self._tell_differences()
         try:
-            self.loop(spec.samples, self._feed(train, spec, arrays, epochs), epochs, watching, validate)
-        except (NotFiniteError, StreamError) as error:
+            last = _ENDLESS if epochs is None else epochs
+            self.loop(spec.samples, self._feed(train, spec, arrays, last), last, watching, validate)
+        except (NotFiniteError, StreamError, RunFileError) as error:
             error.run = self
             raise
         return self
+
+    def differences(self) -> str:
+        """What is another than when the run was saved, versions and machine, in one line; empty if nothing is."""
+        from chainrule.formats.machine import differences
+
+        return differences(self.made_with, self.engine)
+
+    def _tell_differences(self) -> None:
+        told, self.made_with = self.differences() if self.made_with else "", {}
+        if told:
+            warnings.warn(told, RuntimeWarning, stacklevel=3)
 
     def _feed(self, train: Data, spec: DataSpec, arrays: Mapping[str, Array], epochs: int) -> Feed:
         size, order = min(self.batch_size, spec.samples), self._order(spec.samples)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import chainrule as cr
-from chainrule.cli.running import Keeper, is_whole, save_at_last
-from chainrule.errors import RunFileError
 from tests.cli.calling import Command, environment, flowers
 
 TRAIN = ("train", "digits", "--hidden", "16", "--patience", "9", "--seed", "4")
@@ -75,7 +77,7 @@ def test_an_interrupted_training_is_saved_and_goes_on(command: Command, number: 
     assert "Test" not in output
     run = cr.load("parts")
     assert 1 <= run.epoch < 300
-    assert is_whole(run)
+    assert int(run.arrays["step"]) == len(run.history)
     command.works("train", "--resume", "parts")
     assert cr.load("parts").epoch == 300
     if number == signal.SIGINT:
@@ -87,14 +89,14 @@ def test_an_interrupted_training_is_saved_and_goes_on(command: Command, number: 
 def test_a_kill_loses_what_came_after_the_last_save_only(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     command.works(*TRAIN, "--epochs", "4", "--output", "whole")
     code = (
-        "import os, signal, chainrule.cli.running as running\n"
-        "old = running.Keeper.on_epoch\n"
-        "running.Keeper.__init__.__defaults__ = (0.0,)\n"
-        "def then_die(self, training, record):\n"
+        "import os, signal\n"
+        "from chainrule.training import Checkpoint\n"
+        "old = Checkpoint.on_rest\n"
+        "def then_die(self, training):\n"
         "    self._next = 0.0\n"
-        "    old(self, training, record)\n"
-        "    if record['epoch'] == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "running.Keeper.on_epoch = then_die\n"
+        "    old(self, training)\n"
+        "    if training.epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Checkpoint.on_rest = then_die\n"
         "from chainrule.cli import main\n"
         f"main({[*TRAIN, '--epochs', '4', '--output', 'parts']!r})\n"
     )
@@ -105,14 +107,48 @@ def test_a_kill_loses_what_came_after_the_last_save_only(command: Command, monke
     assert same("whole", "parts")
 
 
-def test_metrics_that_are_ahead_of_the_checkpoint_are_not_counted_twice(command: Command) -> None:
-    command.works(*TRAIN, "--epochs", "2", "--output", "parts")
-    checkpoint = Path("parts/checkpoint.safetensors").read_bytes()
-    command.works("train", "--resume", "parts", "--epochs", "3")
-    Path("parts/checkpoint.safetensors").write_bytes(checkpoint)
-    command.works("train", "--resume", "parts", "--epochs", "4")
-    command.works(*TRAIN, "--epochs", "4", "--output", "whole")
+def test_a_budget_of_steps_stops_there_and_says_how_to_go_on(command: Command) -> None:
+    command.works(*TRAIN, "--epochs", "6", "--output", "whole")
+    called = command(*TRAIN, "--max-steps", "50", "--output", "parts")
+    assert called.code == 0
+    assert "Stopped, since the budget of 50 steps is spent. To go on:" in called.errors
+    assert "chainrule train --resume parts --max-steps 100" in called.errors
+    assert len(cr.load("parts").history) == 50
+    message = command.refuses("train", "--resume", "parts")
+    assert "has done its 50 steps" in message
+    assert "chainrule train --resume parts --max-steps 100" in message
+    command.works("train", "--resume", "parts", "--max-steps", "10000", "--epochs", "6")
     assert same("whole", "parts")
+
+
+def test_a_budget_of_time(command: Command) -> None:
+    called = command(*TRAIN, "--max-time", "0.3s", "--patience", "100000", "--output", "parts")
+    assert called.code == 0
+    assert "Stopped, since the budget of 0.3 seconds is spent. To go on:" in called.errors
+    assert "chainrule train --resume parts\n" in called.errors
+    first = len(cr.load("parts").history)
+    command.works("train", "--resume", "parts")
+    assert len(cr.load("parts").history) > first
+    assert "is a time, such as 90s, 10m or 1h30m, not soon" in command.refuses("train", "xor", "--max-time", "soon")
+
+
+def test_checkpoints_are_kept_and_used_like_any_run(command: Command) -> None:
+    command.works(*TRAIN, "--epochs", "4", "--best", "validation_loss", "--keep", "2", "--output", "parts")
+    best = min(cr.load("parts").history.epochs, key=lambda record: record["validation_loss"])["epoch"]
+    assert cr.load("parts", checkpoint="best").epoch == best
+    assert "accuracy" in command.works("evaluate", "parts/checkpoints/best")
+
+
+def test_another_machine_is_told_of_in_one_line(command: Command) -> None:
+    command.works("train", "xor", "--epochs", "1", "--quiet")
+    path = Path("runs/xor-1/run.toml")
+    text = path.read_text()
+    path.write_text(re.sub(r"^numpy = .*$", 'numpy = "1.0"', text, flags=re.MULTILINE))
+    called = command("train", "--resume", "runs/xor-1", "--epochs", "2", "--quiet")
+    assert called.code == 0
+    told = r"^this is not what the run was saved with: NumPy 1\.0 then and [\d.]+ now; its last bits may differ .*\n$"
+    assert re.search(told, called.errors)
+    assert command("train", "--resume", "runs/xor-1", "--epochs", "3", "--quiet").errors == ""
 
 
 def test_a_run_is_not_resumed_on_data_that_have_changed(command: Command) -> None:
@@ -148,39 +184,64 @@ def test_a_loss_that_is_reached_stops(command: Command) -> None:
     assert cr.load("runs/digits-1").epoch < 50
 
 
-def test_a_folder_that_cannot_be_written_to_does_not_end_a_training(
-    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_at_the_beginning(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in command.refuses(*TRAIN, "--epochs", "1", "--output", "parts")
+
+
+def test_a_disk_that_fills_up(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The training goes on to its end, which is saved elsewhere, and said; the folder holds what it last held."""
+    command.works(*TRAIN, "--epochs", "2", "--output", "parts")
+    command.works(*TRAIN, "--epochs", "4", "--output", "whole")
+    mkdir = Path.mkdir
+
+    def refused(self: Path, *rest: Any, **named: Any) -> None:
+        if self.name == ".part" and self.parent.name == "parts" and saves:
+            full()
+        if self.name == ".part":
+            saves.append(self)
+        mkdir(self, *rest, **named)
+
+    saves: list[Path] = []
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "other"))
+    monkeypatch.setattr(Path, "mkdir", refused)
+    called = command("train", "--resume", "parts", "--epochs", "4")
+    assert called.code == 2
+    assert "parts could not be written: No space left on device" in called.errors
+    other = next((tmp_path / "other").iterdir())
+    assert f"The run was saved in {other} instead" in called.errors
+    assert same("whole", str(other))
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert cr.load("parts").epoch == 2
+    command.works("train", "--resume", "parts", "--epochs", "4")
+    assert same("whole", "parts")
+
+
+def test_a_folder_that_is_read_only_is_found_before_the_training(
+    command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command.works("train", "xor", "--epochs", "1", "--quiet")
-    run = cr.load("runs/xor-1")
+    mkdir = Path.mkdir
 
-    def full(folder: object) -> Path:
-        raise RunFileError("run.toml could not be written: No space left on device")
+    def refused(self: Path, *rest: Any, **named: Any) -> None:
+        if Path("runs").resolve() in self.resolve().parents:
+            raise PermissionError(errno.EROFS, "Read-only file system")
+        mkdir(self, *rest, **named)
 
-    monkeypatch.setattr(run, "save", full)
-    keeper = Keeper(Path("runs/xor-1"), seconds=0.0)
-    for _ in range(3):
-        keeper._next = 0.0
-        keeper.on_epoch(run, {})
-    assert capsys.readouterr().err.count("No space left on device") == 1
-    with pytest.raises(RunFileError, match="No space left"):
-        save_at_last(run, Path("runs/xor-1"))
+    monkeypatch.setattr(Path, "mkdir", refused)
+    message = command.refuses("train", "--resume", "runs/xor-1", "--epochs", "2")
+    assert "runs/xor-1 could not be written: Read-only file system" in message
+    assert cr.load("runs/xor-1").epoch == 1
+    assert "accuracy" in command.works("evaluate", "runs/xor-1")
 
 
-def test_a_trained_run_finds_another_place_when_its_own_is_full(
-    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_can_be_saved_anywhere(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     command.works("train", "xor", "--epochs", "1", "--quiet")
-    run = cr.load("runs/xor-1")
-    save, refused = type(run).save, Path("runs/xor-1")
-
-    def full(self: cr.Run, folder: Path) -> Path:
-        if folder == refused:
-            raise RunFileError("run.toml could not be written: No space left on device")
-        return save(self, folder)
-
-    monkeypatch.setattr(type(run), "save", full)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    other = save_at_last(run, refused)
-    assert cr.load(other).epoch == 1
-    assert f"saved in {other} instead" in capsys.readouterr().err
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in command.refuses("train", "--resume", "runs/xor-1", "--epochs", "2")
+    monkeypatch.undo()

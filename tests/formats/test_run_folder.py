@@ -251,28 +251,74 @@ def test_a_save_that_fails_leaves_the_old_run(folder: Path, monkeypatch: pytest.
     same(cr.load(later.save(folder)), later)
 
 
-def test_another_run_saved_over_it_halfway_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill between two files of different runs must not leave a mixture that looks whole."""
+@pytest.mark.parametrize("last", ["run.toml", "metrics.jsonl", "weights.safetensors", "checkpoint.safetensors"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_a_save_that_is_cut_short_leaves_the_old_run(
+    last: str, error: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
     other = cr.fit(cr.Chain(cr.Dense(4, cr.sigmoid), cr.Dense(3)), iris()[0], epochs=1, seed=5)
-    real = files.write_arrays
+    put = files._put
 
-    def killed(path: Path, *rest: Any) -> None:
-        if path.name == "checkpoint.safetensors":
-            raise KeyboardInterrupt
-        real(path, *rest)
+    def cut(path: Path, content: bytes) -> None:
+        put(path, content[:20] if last in path.name else content)
+        if last in path.name:
+            raise error
 
-    monkeypatch.setattr(files, "write_arrays", killed)
+    monkeypatch.setattr(files, "_put", cut)
+    with pytest.raises(RunFileError if isinstance(error, OSError) else KeyboardInterrupt):
+        other.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("moved", range(5))
+def test_a_save_that_is_killed_while_its_files_take_their_places_is_there(
+    moved: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read so, used so, and moved by the next save; a reader needs not be able to write."""
+    other = trained(3, seed=5)
+    replace, left = os.replace, [moved]
+
+    def killed(source: Any, target: Any) -> None:
+        if ".whole" in str(source):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    monkeypatch.setattr(Path, "rmdir", lambda self: killed(self, self))
     with pytest.raises(KeyboardInterrupt):
         other.save(folder)
-    monkeypatch.setattr(files, "write_arrays", real)
+    monkeypatch.undo()
+    assert (folder / ".whole").is_dir()
+    again = cr.load(folder)
+    assert (again.epoch, again.seed, again.history.epochs) == (3, 5, other.history.epochs)
+    again.fit(iris()[0], epochs=4).save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    same(again, cr.load(folder))
+
+
+def test_what_a_killed_save_left_is_cleared_up(folder: Path) -> None:
+    (folder / ".part").mkdir()
+    (folder / ".part" / "run.toml").write_text("half")
+    run = cr.load(folder)
+    run.save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
+def test_files_of_two_moments_are_not_taken_for_one(folder: Path) -> None:
+    """Copied together by hand, or by a backup that was made while it was saved."""
+    old = (folder / "checkpoint.safetensors").read_bytes()
+    cr.load(folder).fit(iris()[0], epochs=3).save(folder)
+    (folder / "checkpoint.safetensors").write_bytes(old)
     with pytest.raises(RunFileError, match="do not belong together"):
         cr.load(folder)
-    same(cr.load(other.save(folder)), other)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("not a folder")
-    with pytest.raises(RunFileError, match="could not be made"):
+    with pytest.raises(RunFileError, match="could not be written: File exists"):
         trained(1).save(tmp_path / "run")
     with pytest.raises(RunFileError, match="there is no folder"):
         cr.load(tmp_path / "run")
@@ -422,6 +468,7 @@ def test_whatever_stands_in_run_toml_it_is_used_or_refused(folder: Path) -> None
             try:
                 run = cr.load(folder)
                 run.predict(train.inputs)
+                run.made_with = {}  # another machine is told of, not refused
                 run.fit(train, epochs=run.epoch + 1)
             except ChainruleError:
                 refused += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -237,3 +238,19 @@ def _outputs(data: Dataset, loss: Loss) -> int:
             f"the targets of a sample have the shape {list(shape)}; the command trains on one row of numbers a sample"
         )
     return int(shape[0])
+
+
+def duration(name: str, text: str | None) -> float | None:
+    """A time in seconds: "90", "90s", "10m", "2h", "1h30m".
+
+    >>> duration("--max-time", "1h30m")
+    5400.0
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower())
+    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0.0, 0.0, 0.0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise ConfigurationError(f"{name} is a time, such as 90s, 10m or 1h30m, not {text}")
+    return total

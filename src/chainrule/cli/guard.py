@@ -19,8 +19,9 @@ TRACEBACK = "CHAINRULE_TRACEBACK"
 #: What other tools call it -> what it is called here.
 OPTION_NAMES = {
     "--lr": "--learning-rate", "--rate": "--learning-rate", "--eta": "--learning-rate", "--alpha": "--learning-rate",
-    "--step-size": "--learning-rate", "--epoch": "--epochs", "--iterations": "--epochs", "--steps": "--epochs",
-    "--max-iter": "--epochs", "--batch": "--batch-size", "--bs": "--batch-size", "--batches": "--batch-size",
+    "--step-size": "--learning-rate", "--epoch": "--epochs", "--iterations": "--epochs", "--steps": "--max-steps",
+    "--max-iter": "--max-steps", "--time": "--max-time", "--timeout": "--max-time", "--minutes": "--max-time",
+    "--monitor": "--best", "--batch": "--batch-size", "--bs": "--batch-size", "--batches": "--batch-size",
     "--units": "--hidden", "--layers": "--hidden", "--hidden-layers": "--hidden", "--hidden-size": "--hidden",
     "--hidden-layer-sizes": "--hidden", "--neurons": "--hidden", "--label": "--target", "--labels": "--target",
     "--column": "--target", "--y": "--target", "--act": "--activation", "--nonlinearity": "--activation",

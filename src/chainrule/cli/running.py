@@ -1,4 +1,4 @@
-"""Run folders: named, claimed, opened, and kept while a training goes on."""
+"""Run folders: named, claimed and opened; and the signals that end a training."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import contextlib
 import os
 import re
 import signal
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chainrule.cli.screen import say
 from chainrule.errors import ConfigurationError, RunFileError
-from chainrule.training.callbacks import Callback
-from chainrule.training.loop import Training
 
 if TYPE_CHECKING:
     from chainrule.engines.protocol import Engine
@@ -78,9 +73,11 @@ def open_run(folder: Path, engine: str | Engine | None = None) -> Run:
 
 def claim_folder(wanted: Path | None, name: str) -> Path:
     """A folder for a new run, made now, so that two trainings never write into one."""
+    from chainrule.formats.folder import is_run
+
     if wanted is not None:
         if wanted.is_dir() and any(wanted.iterdir()):
-            there = f"holds a run; go on with it by --resume {wanted}" if _is_run(wanted) else "has files in it"
+            there = f"holds a run; go on with it by --resume {wanted}" if is_run(wanted) else "has files in it"
             raise ConfigurationError(f"--output {wanted} {there}, or name another folder")
         _make(wanted, exist_ok=True)
         return wanted
@@ -106,62 +103,6 @@ def _make(folder: Path, *, exist_ok: bool) -> bool:
             f"the folder {folder} could not be made ({error.strerror or error}); name another place by --output"
         ) from error
     return True
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "run.toml").is_file()
-
-
-def is_whole(run: Run) -> bool:
-    """Whether parameters, history and place in the data belong together: not so if a second Ctrl-C cut a step."""
-    known = run.spec.samples if run.spec is not None else 0
-    return int(run.arrays["step"]) == len(run.history) and run.history.samples == run.epoch * known + run.offset
-
-
-def save_at_last(run: Run, folder: Path) -> Path:
-    """Save a trained run; where its folder takes nothing more, in another one, since training is dear."""
-    try:
-        return run.save(folder)
-    except (RunFileError, OSError) as error:
-        with contextlib.suppress(RunFileError, OSError):
-            other = run.save(Path(tempfile.mkdtemp(prefix="chainrule-")))
-            say(f"{error}\nThe run was saved in {other} instead: move it to where it can stay.", error=True)
-            return other
-        raise
-
-
-class Keeper(Callback):
-    """Saves the run after an epoch or some steps, every ten seconds, so that a kill loses little.
-
-    A folder that cannot be written to now may be later: it is said once, and tried again.
-    """
-
-    def __init__(self, folder: Path, seconds: float = 10.0) -> None:
-        self.folder, self.seconds = folder, seconds
-        self._next = time.monotonic() + seconds
-        self._told = False
-
-    def on_steps(self, training: Training, records: list[dict[str, Any]]) -> None:
-        """Save, if it is time."""
-        self._save(training)
-
-    def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
-        """Save, if it is time."""
-        self._save(training)
-
-    def _save(self, training: Any) -> None:
-        start = time.monotonic()
-        if start < self._next:
-            return
-        try:
-            training.save(self.folder)
-        except (RunFileError, OSError) as error:
-            if not self._told:
-                say(f"training goes on, but {error}", error=True)
-            self._told = True
-        # A large run on a slow disk must not spend its time on being saved.
-        now = time.monotonic()
-        self._next = now + max(self.seconds, 20 * (now - start))
 
 
 @contextlib.contextmanager

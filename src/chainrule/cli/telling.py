@@ -65,7 +65,10 @@ def tell_model(run: Run, plan: Plan) -> None:
     batch = "all samples at once" if run.batch_size >= samples else f"batches of {run.batch_size:,}"
     stops = [] if plan.patience is None else [f"or {plan.patience} without improvement"]
     stops += [] if plan.stop_loss is None else [f"or a loss of {figure(plan.stop_loss)}"]
-    length = " ".join([f"up to {plan.epochs:,} epochs" if stops else f"{plan.epochs:,} epochs", *stops])
+    stops += [] if plan.max_steps is None else [f"or {plan.max_steps:,} steps"]
+    stops += [] if plan.max_time is None else [f"or {plan.max_time:g} seconds"]
+    epochs = [] if plan.last_epoch is None else [f"{'up to ' if stops else ''}{plan.last_epoch:,} epochs"]
+    length = " ".join([*epochs, *stops]).removeprefix("or ")
     each = f"{steps:,} step{'s' if steps > 1 else ''} an epoch"
     told = [told_optimizer(run.optimizer), *told_regularizer(run.regularizer), f"{batch}, {each}", length]
     told += [] if plan.class_weights is None else ["each class counts alike"]

@@ -104,7 +104,11 @@ def train(
     ] = None,
     nesterov: Annotated[bool | None, typer.Option("--nesterov", help="Momentum in Nesterov's form.")] = None,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="How often to go through the training data, in all.  [default: 30]")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How often to go through the training data, in all.  [default: 30, unless --max-… is given]",
+        ),
     ] = None,
     batch_size: Annotated[
         str | None,
@@ -127,6 +131,21 @@ def train(
         int | None,
         typer.Option(
             metavar="N", help="Stop when the validation loss has not improved for N epochs; the best epoch is kept."
+        ),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop with this step, counted from the beginning of the run.")
+    ] = None,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Stop after so long: 90s, 10m, 1h30m; counted anew by --resume.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(metavar="N", help="Keep the last N checkpoints, in RUN/checkpoints.  [default: 1]")
+    ] = None,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Keep the checkpoint of the best epoch by a column such as validation_loss as well."
         ),
     ] = None,
     output: Annotated[
@@ -153,23 +172,26 @@ def train(
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
       chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4
+      chainrule train digits --max-time 10m                    ten minutes of it
       chainrule train --resume runs/digits-1 --epochs 60       30 epochs more
 
-    Ctrl-C saves the run and says how to go on; going on ends with the same bits
-    as never having stopped.
+    Every ten seconds the run is saved, and at its end. Ctrl-C saves it and says
+    how to go on; going on, after a kill too, ends with the same bits as never
+    having stopped.
     """
-    from chainrule.cli.choices import engine_name
+    from chainrule.cli.choices import duration, engine_name
     from chainrule.cli.training import Plan, finish, go_on, start
 
     used = engine_name(engine)
     given = {name: value for name, value in locals().items() if name in _FIXED and value is not None}
     lasting = {"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "engine": used}
+    lasting |= {"max_steps": max_steps, "max_time": duration("--max-time", max_time), "keep": keep, "best": best}
     if resume is not None:
         if data is not None or given:
             named = "DATA" if data is not None else "--" + next(iter(given)).replace("_", "-")
             raise ConfigurationError(
                 f"--resume goes on as the run began, so {named} cannot be given with it; "
-                "--epochs, --patience, --stop-loss and --engine can"
+                "--epochs, --patience, --stop-loss, --max-steps, --max-time, --keep, --best and --engine can"
             )
         raise typer.Exit(finish(go_on(resume, lasting, quiet)))
     if data is None:

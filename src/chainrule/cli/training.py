@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli import choices
-from chainrule.cli.exits import INTERRUPTED, TERMINATED
-from chainrule.cli.running import Keeper, claim_folder, command, is_whole, open_run, save_at_last, termination
+from chainrule.cli.exits import INTERRUPTED, MISTAKE, TERMINATED
+from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
 from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
@@ -22,23 +23,34 @@ if TYPE_CHECKING:
     from chainrule.training import Callback
 
 
+#: As many epochs as nobody waits for: a budget ends the training.
+_ENDLESS = 10**9
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long to train, on what, and what to hold out: kept with the run, so that going on needs no options."""
 
-    epochs: int = 30
+    #: None: as many as nothing else ends, or 30 if nothing else would.
+    epochs: int | None = None
+    max_steps: int | None = None
+    #: In seconds, of each call.
+    max_time: float | None = None
     patience: int | None = None
     stop_loss: float | None = None
     validation: float = 0.1
     class_weights: str | None = None
     #: Only one that was named is kept: its last digits are not another's.
     engine: str | None = None
+    #: How many checkpoints to keep, and by which column that of the best epoch.
+    keep: int | None = None
+    best: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience"):
+        for name in ("epochs", "max_steps", "patience", "keep"):
             value = getattr(self, name)
             if value is not None and not 1 <= value <= 10**9:
-                raise ConfigurationError(f"--{name} is a whole number above 0, not {value}")
+                raise ConfigurationError(f"--{name.replace('_', '-')} is a whole number above 0, not {value}")
         choices.finite("--stop-loss", self.stop_loss)
         if not 0 <= self.validation < 1:
             raise ConfigurationError(
@@ -47,6 +59,12 @@ class Plan:
         choices.engine_name(self.engine)
         if self.class_weights is not None:
             choices.one_of("--class-weights", self.class_weights, choices.CLASS_WEIGHTS)
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch to end with, or None if only the budget ends it."""
+        budget = self.max_steps is not None or self.max_time is not None
+        return self.epochs if self.epochs is not None or budget else 30
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], base: Plan | None = None) -> Plan:
@@ -58,8 +76,10 @@ class Plan:
         """The plan that a run was begun with."""
         found = run.source.get("training", {})
         try:
-            kinds: dict[str, Callable[[Any], Any]] = {"epochs": int, "patience": int, "stop_loss": float}
-            kinds |= {"validation": float, "engine": str, "class_weights": str}
+            kinds: Mapping[str, Callable[[Any], Any]] = {
+                "epochs": int, "max_steps": int, "max_time": float, "patience": int, "stop_loss": float,
+                "validation": float, "engine": str, "class_weights": str, "keep": int, "best": str,
+            }  # fmt: skip
             return cls(**{name: kinds[name](value) for name, value in found.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunFileError(f"{folder}: the table [source.training] of run.toml is damaged ({error})") from error
@@ -158,13 +178,22 @@ def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
         run.engine = choose(plan.engine)
     train, test = reopen(run, folder)
     part, validation = _divided(train, plan, run.seed)
-    done = run.epoch + (0.5 if run.offset else 0)
-    if done >= plan.epochs:
-        more = command("train", "--resume", folder, "--epochs", int(done) + plan.epochs)
+    last, steps = plan.last_epoch, int(run.arrays["step"])
+    if last is not None and run.epoch + (0.5 if run.offset else 0) >= last:
+        more = command("train", "--resume", folder, "--epochs", run.epoch + last)
         raise ConfigurationError(f"{folder} has done its {run.epoch} epochs. To give it more: {more}")
+    if plan.max_steps is not None and steps >= plan.max_steps:
+        more = command("train", "--resume", folder, "--max-steps", steps + plan.max_steps)
+        raise ConfigurationError(f"{folder} has done its {steps:,} steps. To give it more: {more}")
     run.source = {**run.source, "training": plan.to_dict()}
+    different = run.differences()
+    run.made_with = {}
+    run.save(folder)  # what cannot be written to is found before the training, not after it
+    if different:
+        say(different, error=True)
     if not quiet:
-        say(f"Going on with {folder} after {_place(run, part)}, up to epoch {plan.epochs}.\n")
+        up_to = "" if last is None else f", up to epoch {last}"
+        say(f"Going on with {folder} after {_place(run, part)}{up_to}.\n")
     return Session(run, folder, plan, part, validation, test, quiet)
 
 
@@ -172,38 +201,44 @@ def finish(session: Session) -> int:
     """Train, save, and say how it went; the exit code."""
     from chainrule.cli.results import tell_results
     from chainrule.cli.telling import tell_next
+    from chainrule.training import Checkpoint, StopAfter
 
-    run, folder = session.run, session.folder
+    run, folder, plan = session.run, session.folder, session.plan
+    saving = Checkpoint(folder, every_seconds=10, keep=plan.keep or 1, best=plan.best, tell=partial(say, error=True))
+    budget = StopAfter(steps=plan.max_steps, seconds=plan.max_time)
     try:
         with termination() as requests:
             run.fit(
                 session.part,
-                epochs=session.plan.epochs,
+                epochs=plan.last_epoch or _ENDLESS,
                 validation=session.validation,
-                callbacks=_callbacks(session),
+                callbacks=[*_callbacks(session), budget, saving],
                 progress=False,
             )
     except NotFiniteError as error:
-        save_at_last(run, folder)
         raise NotFiniteError(
             f"{error}.\nA smaller --learning-rate is the first thing to try: this run had "
-            f"{choices.told_optimizer(run.optimizer)}. What it was before this step is in {folder}"
+            f"{choices.told_optimizer(run.optimizer)}. What it was before this step is in {saving.saved or folder}"
         ) from error
     if run.stopped == "interrupted":
-        return _tell_interrupted(session, bool(requests))
-    folder = save_at_last(run, folder)
+        return _tell_interrupted(session, saving.saved, bool(requests))
+    saved = saving.saved or folder
     if not session.quiet:
         say()
     worst = tell_results(run, session.test, "Test", brief=session.quiet, baseline=session.part)
     if session.quiet:
-        say(f"saved in {folder}")
+        say(f"saved in {saved}")
     else:
-        tell_next(run, folder, session.test, worst)
-    return 0
+        tell_next(run, saved, session.test, worst)
+    if budget.spent:
+        more = ["--max-steps", 2 * plan.max_steps] if plan.max_steps and len(run.history) >= plan.max_steps else []
+        say(f"Stopped, since {run.stopped.partition(';')[0]}. To go on:", error=True)
+        say(f"  {command('train', '--resume', saved, *more)}", error=True)
+    return 0 if saved == folder else MISTAKE
 
 
 def _callbacks(session: Session) -> list[Callback]:
-    """Patience stands first, always: what it remembers is found again by its place."""
+    """What stops it, and what shows it."""
     from chainrule.training import StopAtLoss, StopWithoutImprovement
     from chainrule.training.progress import Progress
 
@@ -214,21 +249,19 @@ def _callbacks(session: Session) -> list[Callback]:
     if plan.stop_loss is not None:
         found.append(StopAtLoss(plan.stop_loss))
     if not session.quiet:
-        found.append(Progress(plan.epochs, len(session.part)))
-    return [*found, Keeper(session.folder)]
+        found.append(Progress(plan.last_epoch, len(session.part)))
+    return found
 
 
-def _tell_interrupted(session: Session, terminated: bool) -> int:
-    run, folder = session.run, session.folder
-    code = TERMINATED if terminated else INTERRUPTED
-    again = command("train", "--resume", folder)
-    if is_whole(run):
-        folder = save_at_last(run, folder)
-        say(f"The run is saved in {folder} as it is after {_place(run, session.part)}. To go on:", error=True)
+def _tell_interrupted(session: Session, saved: Path | None, terminated: bool) -> int:
+    again = command("train", "--resume", saved or session.folder)
+    if saved is not None:
+        place = _place(session.run, session.part)
+        say(f"The run is saved in {saved} as it is after {place}. To go on:", error=True)
     else:
-        say(f"A step was cut in two, so {folder} holds the run as it was last saved. To go on:", error=True)
+        say(f"A step was cut in two, so {session.folder} holds the run as it was last saved. To go on:", error=True)
     say(f"  {again}", error=True)
-    return code
+    return TERMINATED if terminated else INTERRUPTED
 
 
 def _place(run: Run, part: Dataset) -> str:

@@ -40,6 +40,13 @@ def check_settings(table: Any) -> Mapping[str, Any]:
     return table
 
 
+def check_made_with(table: Any) -> Mapping[str, Any]:
+    """What the run was made with: names and versions."""
+    if not isinstance(table, Mapping) or any(not isinstance(value, str | int) for value in table.values()):
+        raise RunFileError("[made_with] is no table of texts and numbers")
+    return dict(table)
+
+
 def check_parts(model: Any, loss: Any, optimizer: Any, regularizer: Any = None, augmentation: Any = None) -> None:
     """Model, loss and optimizer: all of them, or none for a step of one's own; the rest may be absent."""
     parts = {"model": model, "loss": loss, "optimizer": optimizer}

@@ -1,15 +1,19 @@
 """A run as a folder: run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl.
 
-Each file is written beside its place and then moved there, so that a full disk or a kill leaves the old one whole.
+The four are written beside their places and take them together, so that a full disk, a kill or a power cut leaves the
+old run or the new one, and never parts of both.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import shutil
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ CONFIGURATION, WEIGHTS, CHECKPOINT, METRICS = (
     "metrics.jsonl",
 )
 FORMAT = 1
+_PART, _WHOLE = ".part", ".whole"
 _MAXIMUM_TEXT = 64 * 2**20
 #: A line a step: stochastic descent over many epochs writes hundreds of megabytes.
 _MAXIMUM_METRICS = 2 * 2**30
@@ -36,22 +41,80 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _put(beside, content)
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise RunFileError(f"{path} could not be written: {error.strerror or error}") from error
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of a run, or accept one that is there."""
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """A folder to write the files of a save into; at the end they take their places in ``folder``, all at once.
+
+    They are written into ``.part``, which then becomes ``.whole``: from that moment on they are what is read. A kill
+    before leaves the files that were there, a kill after it the new ones; the next save clears up after either.
+    """
+    part, whole = folder / _PART, folder / _WHOLE
     try:
+        new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFileError(f"the folder {folder} could not be made: {error.strerror or error}") from error
+        _settle(folder)
+        part.mkdir()
+        yield part
+        _sync(part)
+        os.rename(part, whole)
+        _sync(folder)
+        if new:
+            _sync(folder.parent)
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise RunFileError(f"{folder} could not be written: {error.strerror or error}") from error
+        raise
+    with contextlib.suppress(OSError):  # it is saved; what cannot be moved now is moved by the next save
+        _settle(folder)
+
+
+def _settle(folder: Path) -> None:
+    """Clear up after a save that was killed: away with what it had not finished, to its place what it had."""
+    part, whole = folder / _PART, folder / _WHOLE
+    if part.exists():
+        shutil.rmtree(part)
+    if whole.exists():
+        for path in sorted(whole.iterdir()):
+            os.replace(path, folder / path.name)
+        _sync(folder)
+        whole.rmdir()
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run was saved there."""
+    return _place(folder, CONFIGURATION).is_file()
+
+
+def _place(folder: Path, name: str) -> Path:
+    """Where a file of a run is: a save that was killed before all had been moved has left it in ``.whole``."""
+    unmoved = folder / _WHOLE / name
+    return unmoved if unmoved.is_file() else folder / name
+
+
+def _put(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk, so that a power cut does not undo a move."""
+    if os.name == "nt":
+        return  # where folders cannot be opened
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_configuration(folder: Path, tables: Mapping[str, Any]) -> None:
@@ -63,7 +126,7 @@ def write_configuration(folder: Path, tables: Mapping[str, Any]) -> None:
 
 def read_configuration(folder: Path) -> dict[str, Any]:
     """Read run.toml; `RunFileError` if there is none, or it is of another kind."""
-    path = folder / CONFIGURATION
+    path = _place(folder, CONFIGURATION)
     if not path.is_file():
         raise RunFileError(f"{folder} is not a run: it has no {CONFIGURATION}. `chainrule train` makes one")
     try:
@@ -82,6 +145,11 @@ def write_arrays(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str,
     write_bytes(
         path, save({name: np.array(array, order="C") for name, array in arrays.items()}, metadata=dict(metadata))
     )
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Arrays and metadata of the checkpoint."""
+    return read_arrays(_place(folder, CHECKPOINT))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
@@ -120,7 +188,7 @@ def _number(value: Any) -> Any:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Read metrics.jsonl; none is an empty history."""
-    path = folder / METRICS
+    path = _place(folder, METRICS)
     if not path.is_file():
         return []
     found = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from chainrule.data import Preparation
 from chainrule.engines.protocol import Engine
 from chainrule.errors import ConfigurationError, RunFileError
 from chainrule.formats import folder as files
-from chainrule.formats.checking import check_classes, check_parts, check_settings, check_spec
+from chainrule.formats.checking import check_classes, check_made_with, check_parts, check_settings, check_spec
 from chainrule.formats.configuration import from_plain, to_plain
+from chainrule.formats.machine import made_with
 from chainrule.layers.scope import PARAMETERS, STATE
 from chainrule.training import DataSpec, History, Step
 
@@ -80,10 +81,11 @@ class Loaded:
     history: History
     epoch: int
     offset: int
+    made_with: Mapping[str, Any]
 
 
 def save_run(run: Savable, folder: Path) -> Path:
-    """Write run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl; the checkpoint last."""
+    """Write run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl: all of them, or none."""
     settings = {
         name: getattr(run, name) for name in ("name", "batch_size", "dtype", "seed", "shuffle", "epoch", "stopped")
     }
@@ -91,9 +93,7 @@ def save_run(run: Savable, folder: Path) -> Path:
         "format": files.FORMAT,
         "run": {**settings, "step": run.step.name, "engine": run.engine.name},
     }
-    identity = _identity(run)
-    tables["run"]["identity"] = identity
-    tables["made_with"] = versions()
+    tables["made_with"] = made_with(run.engine)
     if run.source:
         tables["source"] = run.source
     if run.classes is not None:
@@ -106,8 +106,9 @@ def save_run(run: Savable, folder: Path) -> Path:
         if getattr(run, name) is not None:
             tables[name] = to_plain(getattr(run, name))
     tables["preparation"] = run.preparation.to_dict()
-    lines = [{"kind": "step", **record} for record in run.history.step_records()]
-    lines += [{"kind": "epoch", **record} for record in run.history.epochs]
+    step = int(run.arrays["step"])  # what came after is the history of one that went on
+    lines = [{"kind": "step", **record} for record in run.history.step_records() if record["step"] <= step]
+    lines += [{"kind": "epoch", **record} for record in run.history.epochs if record["epoch"] <= run.epoch]
     remembered, aside = _without_arrays(run.remembered())
     position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": remembered}
     try:
@@ -117,11 +118,12 @@ def save_run(run: Savable, folder: Path) -> Path:
             f"the state of a callback cannot be written to a file, it is plain numbers, texts and arrays: {error}"
         ) from error
     shared = {name: array for name, array in run.arrays.items() if name.startswith((f"{PARAMETERS}/", f"{STATE}/"))}
-    files.make_folder(folder)  # only now: what cannot be written leaves nothing behind
-    files.write_configuration(folder, tables)
-    files.write_metrics(folder, lines)
-    files.write_arrays(folder / files.WEIGHTS, shared, {"format": "chainrule weights"})
-    files.write_arrays(folder / files.CHECKPOINT, run.arrays | aside, {"position": told, "identity": identity})
+    tables["run"]["identity"] = identity = _identity(run, step, told)
+    with files.writing(folder) as part:  # only now: what cannot be written leaves nothing behind
+        files.write_configuration(part, tables)
+        files.write_metrics(part, lines)
+        files.write_arrays(part / files.WEIGHTS, shared, {"format": "chainrule weights"})
+        files.write_arrays(part / files.CHECKPOINT, run.arrays | aside, {"position": told, "identity": identity})
     return folder
 
 
@@ -151,13 +153,12 @@ def _with_arrays(states: Mapping[str, Any], arrays: dict[str, Array]) -> dict[st
 
 def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
     """Read what `save_run` wrote; `RunFileError` names the file and the entry that is wrong."""
-    tables = files.read_configuration(folder)
-    arrays, metadata = files.read_arrays(folder / files.CHECKPOINT)
+    tables, arrays, metadata = _read_together(folder)
     try:
         if tables["run"]["identity"] != metadata["identity"]:
             raise RunFileError(
                 f"{files.CONFIGURATION} and {files.CHECKPOINT} do not belong together: "
-                "a save was cut short, or one of them came from another run"
+                "one of them came from another run, or from another moment of this one"
             )
         position = json.loads(metadata["position"])
         epoch, offset = int(position["epoch"]), int(position["offset"])
@@ -182,6 +183,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             history=_history(files.read_metrics(folder), int(arrays["step"]), epoch),
             epoch=epoch,
             offset=offset,
+            made_with=check_made_with(tables.get("made_with", {})),
         )
     except RunFileError as error:
         raise RunFileError(f"{folder} cannot be used: {error}") from error
@@ -189,12 +191,25 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
         raise RunFileError(f"{folder} is damaged: {type(error).__name__} {error}") from error
 
 
-def _identity(run: Savable) -> str:
-    """What tells one run from another, however long each was trained: a folder must not hold a mixture of two."""
+def _read_together(folder: Path) -> tuple[dict[str, Any], dict[str, Array], dict[str, str]]:
+    """run.toml and the checkpoint; once more, if they are of two moments: a training may be saving there just now."""
+    seen: list[Any] = []
+    while True:
+        tables = files.read_configuration(folder)
+        arrays, metadata = files.read_checkpoint(folder)
+        run = tables.get("run")
+        found = [run.get("identity") if isinstance(run, Mapping) else None, metadata.get("identity")]
+        if found[0] == found[1] or found in seen:
+            return tables, arrays, metadata
+        seen.append(found)
+        time.sleep(0.05)
+
+
+def _identity(run: Savable, step: int, position: str) -> str:
+    """What tells one save from another: a folder must not hold a mixture of two."""
     parts = [to_plain(getattr(run, name)) for name in PARTS if getattr(run, name) is not None]
-    told = json.dumps(
-        [parts, run.preparation.to_dict(), run.step.name, run.dtype, run.seed, run.shuffle], sort_keys=True
-    )
+    kind = [run.preparation.to_dict(), run.step.name, run.dtype, run.seed, run.shuffle]
+    told = json.dumps([parts, kind, step, position, run.stopped], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -205,7 +220,7 @@ def _spec(table: Mapping[str, Any], classes: Any) -> DataSpec:
 
 
 def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int) -> History:
-    """What the checkpoint knows of: the metrics are written first, and a kill may have come between."""
+    """What the checkpoint knows of: a training that is saving there just now may be ahead of it."""
     history = History()
     for line in lines:
         kind = line.pop("kind", "step")
@@ -215,19 +230,3 @@ def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int) -> Hi
         elif line.get("step", 0) <= last_step:
             history.add_step(line)
     return history
-
-
-def versions() -> dict[str, str]:
-    """The versions that made a run: told when another machine goes on with it."""
-    from importlib import metadata
-
-    try:
-        own = metadata.version("chainrule")
-    except metadata.PackageNotFoundError:
-        own = "not installed"
-    return {
-        "chainrule": own,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-    }

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from chainrule.training.batch import Batch, DataSpec
-from chainrule.training.callbacks import Callback, OnEpoch, StopAtGradient, StopAtLoss, StopWithoutImprovement
+from chainrule.training.callbacks import (
+    Callback,
+    OnEpoch,
+    StopAfter,
+    StopAtGradient,
+    StopAtLoss,
+    StopWithoutImprovement,
+)
+from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
 from chainrule.training.loop import Training
 from chainrule.training.step import (
@@ -20,7 +28,7 @@ from chainrule.training.step import (
 from chainrule.training.supervised import supervised
 
 __all__ = [
-    "Batch", "BuiltStep", "Callback", "DataSpec", "Descent", "History", "OnEpoch", "Step", "StepState",
-    "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients", "build_measure",
-    "build_step", "initial_state", "step", "supervised",
+    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "OnEpoch", "Step", "StepState",
+    "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
+    "build_measure", "build_step", "initial_state", "step", "supervised",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class Callback:
         """After an epoch, with its record."""
 
     def on_rest(self, training: Training) -> None:
-        """After `on_steps` or `on_epoch` of all callbacks: what they remember and the state belong together."""
+        """After `on_steps`, `on_epoch` or `on_end` of all callbacks: what they remember and the state go together."""
 
     def on_end(self, training: Training) -> None:
         """After the last step, however it came about."""
@@ -70,6 +71,12 @@ class StopAtLoss(Callback):
     def __init__(self, threshold: float, monitor: str = "loss", *, upwards: bool | None = None) -> None:
         self.threshold, self.monitor, self.upwards = threshold, monitor, upwards
 
+    def on_start(self, training: Training) -> None:
+        """A run that had come so far when it was cut has no further to go."""
+        last = training.history.epochs[-1:]
+        if last and training.offset == 0 and self.monitor in last[0]:
+            self.on_epoch(training, last[0])
+
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare the epoch's loss."""
         value = _monitored(self, record, self.monitor)
@@ -87,6 +94,11 @@ class StopAtGradient(Callback):
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
+
+    def on_start(self, training: Training) -> None:
+        """A run that had come so far when it was cut has no further to go."""
+        if training.history.epochs and training.offset == 0:
+            self.on_epoch(training, training.history.epochs[-1])
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare it; in batch descent an epoch is one step, and this its gradient norm."""
@@ -139,6 +151,8 @@ class StopWithoutImprovement(Callback):
 
     def on_start(self, training: Training) -> None:
         """After an end, take up what was set aside, if the run still has what it was given then."""
+        if not training.history.epochs:
+            self._forget()  # a new run
         present = _learned(training)
         shapes = {name: (array.shape, array.dtype) for name, array in present.items()}
         if self._aside and shapes != {name: (array.shape, array.dtype) for name, array in self._aside.items()}:
@@ -148,10 +162,12 @@ class StopWithoutImprovement(Callback):
         elif self._given:
             self._exchange(training)
             self._given = 0
+        if self.waited >= self.patience:  # gone on with, a run that was stopped is stopped still
+            self._stop(training, training.history.epochs[-1])
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare with the best so far."""
-        monitor = self.monitor or ("validation_loss" if "validation_loss" in record else "loss")
+        monitor = self._watched(record)
         value = _monitored(self, record, monitor)
         value = -value if rises(training, monitor, self.upwards) else value
         if value < self.best - self.least:
@@ -162,8 +178,14 @@ class StopWithoutImprovement(Callback):
             return
         self.waited += 1
         if self.waited >= self.patience:
-            kept = f"; the parameters are those of epoch {self.best_epoch}" if self._aside else ""
-            training.stop(f"{monitor} has not improved for {self.patience} epochs{kept}")
+            self._stop(training, record)
+
+    def _watched(self, record: Mapping[str, Any]) -> str:
+        return self.monitor or ("validation_loss" if "validation_loss" in record else "loss")
+
+    def _stop(self, training: Training, record: Mapping[str, Any]) -> None:
+        kept = f"; the parameters are those of epoch {self.best_epoch}" if self._aside else ""
+        training.stop(f"{self._watched(record)} has not improved for {self.waited} epochs{kept}")
 
     def on_end(self, training: Training) -> None:
         """Give the run what its best epoch had."""
@@ -188,6 +210,58 @@ class StopWithoutImprovement(Callback):
         self.best, self.waited = float(state["best"]), int(state["waited"])
         self.best_epoch, self._given = int(state.get("best_epoch", 0)), int(state.get("given", 0))
         self._aside = {name: array for name, array in state.items() if isinstance(array, np.ndarray)}
+
+
+class StopAfter(Callback):
+    """Stop with a step, or after a time: a budget, of which `chainrule.fit` makes one of its ``steps`` and ``seconds``.
+
+    ``steps`` count from the beginning of the run, as epochs do, and it stops exactly there; ``seconds`` count from the
+    beginning of this `fit`, by the clock on the wall. Gone on with, the run ends with the bits of one that had no
+    budget.
+
+    >>> StopAfter(steps=1000, seconds=60).steps
+    1000
+    """
+
+    def __init__(self, *, steps: int | None = None, seconds: float | None = None) -> None:
+        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
+            raise ConfigurationError(f"steps is a whole number above 0, not {steps!r}")
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise ConfigurationError(f"seconds is a number above 0, not {seconds!r}")
+        self.steps, self.seconds = steps, seconds
+        #: Whether it was this that ended the training.
+        self.spent = False
+        self._end = math.inf
+
+    def on_start(self, training: Training) -> None:
+        """Start the clock, and have a call end with the last step."""
+        self.spent = False
+        if self.seconds is not None:
+            self._end = time.monotonic() + self.seconds
+        if self.steps is not None:
+            training.pause_at(self.steps)
+            self._count(training)
+
+    def on_steps(self, training: Training, records: list[dict[str, Any]]) -> None:
+        """Compare."""
+        self._count(training)
+        self._look(training)
+
+    def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
+        """Measuring the validation data takes time too."""
+        self._look(training)
+
+    def _count(self, training: Training) -> None:
+        if self.steps is not None and int(training.arrays["step"]) >= self.steps:
+            self._stop(training, f"the budget of {self.steps:,} steps is spent; a fit with more goes on")
+
+    def _look(self, training: Training) -> None:
+        if time.monotonic() >= self._end:
+            self._stop(training, f"the budget of {self.seconds:g} seconds is spent; a further fit goes on")
+
+    def _stop(self, training: Training, reason: str) -> None:
+        self.spent = self.spent or not training.stopped
+        training.stop(reason)
 
 
 class OnEpoch(Callback):

@@ -137,6 +137,7 @@ class Training:
             feed.close()
             for callback in callbacks:
                 callback.on_end(self)
+            self._rest(callbacks)
 
     def _epoch(self, samples: int, feed: Feed, callbacks: Sequence[Callback]) -> None:
         while self.offset < samples and not self.stopped:

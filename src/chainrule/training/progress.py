@@ -21,7 +21,7 @@ class Progress(Callback):
     On a terminal, a line that is rewritten shows the steps within an epoch.
     """
 
-    def __init__(self, epochs: int, samples: int, stream: TextIO | None = None) -> None:
+    def __init__(self, epochs: int | None, samples: int, stream: TextIO | None = None) -> None:
         self.epochs, self.samples = epochs, samples
         self.stream = stream if stream is not None else sys.stderr
         self._start, self._first, self._shown = 0.0, 0.0, 0.0
@@ -71,11 +71,12 @@ class Progress(Callback):
         return lines
 
     def _count(self, epoch: int) -> str:
-        return f"{f'{epoch}/{self.epochs}':>{max(2 * len(str(self.epochs)) + 1, len('epoch'))}}"
+        told = f"{epoch}/{self.epochs}" if self.epochs is not None else f"{epoch}"
+        return f"{told:>{max(2 * len(str(self.epochs)) + 1, len('epoch'))}}"
 
     def _left(self, epoch: float) -> str:
         done = epoch - self._first
-        if done <= 0:
+        if done <= 0 or self.epochs is None:
             return "?"
         return _duration((time.perf_counter() - self._start) / done * (self.epochs - epoch))
 
