@@ -233,3 +233,30 @@ def test_laws_that_are_broken_are_found(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(RULES, "tanh", lambda g, y, x: (g * (1 + y**2),))
     with pytest.raises(AssertionError):
         test_the_gradient_passes_its_check("Dense, tanh", True)
+
+
+def test_noise_on_weights_leaves_biases_and_the_weights_themselves_alone() -> None:
+    layer = cr.WeightNoise(cr.Dense(3), 0.5)
+    whole, record = build(layer, (2, 4), training=True)
+    arrays = arrays_of(record, np.zeros((2, 4)))
+    np.testing.assert_array_equal(run(whole, arrays)["y"], np.stack([arrays["parameters/bias"]] * 2))
+    # What is drawn is one weight for all samples of a step, of the deviation asked for.
+    wide, record = build(cr.WeightNoise(cr.Dense(400, bias=False), 0.5), (40, 40), training=True)
+    arrays = arrays_of(record, np.eye(40))
+    noise = run(wide, arrays)["y"] - arrays["parameters/weight"]
+    assert abs(noise.std() - 0.5) < 0.015
+    train, _ = cr.data.load("iris")
+    still = cr.fit(cr.Chain(layer), train, epochs=1, optimizer=cr.optimizers.SGD(0.0), engine="reference")
+    first = cr.prepare(cr.Chain(cr.Dense(3)), train, engine="reference").parameters
+    assert {path: array.tobytes() for path, array in still.parameters.items()} == {
+        path: array.tobytes() for path, array in first.items()
+    }
+
+
+def test_gaussian_noise_has_the_deviation_and_the_tails_asked_for() -> None:
+    whole, record = build(cr.GaussianNoise(0.25), (100, 400), training=True)
+    noise = run(whole, arrays_of(record, np.zeros((100, 400))))["y"]
+    error = 4 / np.sqrt(noise.size)
+    assert abs(noise.mean()) < 0.25 * error
+    assert abs(noise.std() - 0.25) < 0.25 * error
+    assert abs((np.abs(noise) > 0.5).mean() - 0.0455) < 0.21 * error
