@@ -156,10 +156,17 @@ def test_a_run_is_not_resumed_on_data_that_have_changed(command: Command) -> Non
     command.works("train", "flowers.csv", "--target", "kind", "--epochs", "2")
     text = Path("flowers.csv").read_text()
     Path("flowers.csv").write_text(text.replace("0,0.0,", "0,0.7,", 1))
-    message = command.refuses("train", "--resume", "runs/flowers-1", "--epochs", "4")
-    assert "is not what it was when runs/flowers-1 was trained" in message
+    again = ("train", "--resume", "runs/flowers-1", "--epochs", "4")
+    message = command.refuses(*again)
+    assert "flowers.csv is not what it was when runs/flowers-1 was trained: it holds 60 samples of [4] as" in message
+    Path("flowers.csv").write_text(text.rpartition("\n")[0].rpartition("\n")[0] + "\n")
+    assert "it held 60 samples of [4] and holds 59 samples of [4]" in command.refuses(*again)
     Path("flowers.csv").unlink()
-    assert "no such file" in command.refuses("train", "--resume", "runs/flowers-1", "--epochs", "4")
+    message = command.refuses(*again)
+    assert "no such file" in message
+    assert "flowers.csv" in message
+    assert "It held 60 samples of [4]; put it back" in message
+    assert cr.load("runs/flowers-1").epoch == 2
     Path("flowers.csv").write_text(text)
     command.works("train", "--resume", "runs/flowers-1", "--epochs", "4")
 

@@ -32,7 +32,7 @@ def open_data(
         ask_for_target(data, "train")
     train, test = load(data, target=target, ignore=tuple(ignore), task=task, progress=_download_progress())
     named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
-    source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test)}
+    source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test), "holds": _held(train, test)}
     if target:
         source["target"] = target
     if ignore:
@@ -55,11 +55,14 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
     try:
         train, test, found = open_data(source["data"], settings[0], settings[1], settings[2])
     except DataError as error:
-        raise DataError(f"the data that {folder} was trained on cannot be read: {error}") from error
+        held = f". It held {source['holds']}; put it back, and all goes on" if "holds" in source else ""
+        raise DataError(f"the data that {folder} was trained on cannot be read: {error}{held}") from error
     if found["fingerprint"] != source.get("fingerprint"):
+        then, now = source.get("holds", "other samples"), found["holds"]
+        held = f"it held {then} and holds {now}" if then != now else f"it holds {now} as it did, with other values"
         raise DataError(
-            f"{source['data']} is not what it was when {folder} was trained, so which samples were set apart as the "
-            "test is not known any more"
+            f"{source['data']} is not what it was when {folder} was trained: {held}. So which samples were set apart "
+            "as the test is not known any more"
         )
     return train, test
 
@@ -128,6 +131,12 @@ def fingerprint(*parts: Dataset) -> str:
                 digest.update(f"{array.shape} {array.dtype}".encode())
                 digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _held(train: Dataset, test: Dataset) -> str:
+    """How many samples, of what: to say what is missing, or was changed."""
+    same = test.inputs is train.inputs
+    return f"{len(train) + (0 if same else len(test)):,} samples of {list(train.sample_shape)}"
 
 
 def _whole(train: Dataset, test: Dataset) -> Dataset:
