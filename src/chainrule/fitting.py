@@ -227,7 +227,7 @@ def load(
 def _checkpoint(folder: Path, name: str) -> Path:
     from chainrule.formats.folder import is_run
 
-    there = sorted(path.name for path in (folder / CHECKPOINTS).glob("*") if is_run(path))
+    there = sorted(path.name for path in (folder / CHECKPOINTS).glob("[!.]*") if is_run(path))
     if name not in there:
         known = f"there are {', '.join(there)}" if there else "none is kept besides the last"
         raise RunFileError(f"{folder} has no checkpoint {name!r}; {known}")

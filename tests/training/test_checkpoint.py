@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
+from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError, StreamError
 from chainrule.training import Callback, Checkpoint, OnEpoch, StopAfter, StopAtLoss, StopWithoutImprovement
 from tests.training.making import flowers, model, same_bits
 
@@ -85,6 +86,16 @@ def test_going_on_from_an_earlier_one_drops_the_later(tmp_path: Path) -> None:
     run = cr.load(tmp_path, checkpoint="step-45")
     run.fit(flowers()[0], validation=flowers()[1], epochs=4, callbacks=[Checkpoint(tmp_path, keep=3)])
     assert kept(tmp_path) == ["step-45", "step-60"]
+
+
+def test_what_a_kill_has_left_is_cleared_up_and_not_counted(tmp_path: Path) -> None:
+    for name in (".gone", "step-40/.part", "best/.part"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / "run.toml").write_text("half")
+    with pytest.raises(RunFileError, match="none is kept besides the last"):
+        cr.load(tmp_path, checkpoint="step-40")
+    fit(Checkpoint(tmp_path, keep=2), epochs=3)
+    assert kept(tmp_path) == ["step-30", "step-45"]
 
 
 @pytest.mark.parametrize("column", ["validation_loss", "validation_accuracy"])
@@ -225,6 +236,23 @@ def test_a_step_that_is_not_finite_is_saved_as_it_was_before(tmp_path: Path) -> 
     found = cr.load(tmp_path)
     same_bits(caught.value.run, found)
     assert all(np.isfinite(array).all() for array in found.parameters.values())
+
+
+def test_a_stream_that_breaks_off_is_saved_as_far_as_it_came(tmp_path: Path) -> None:
+    train, _ = flowers()
+
+    def source(epoch: int) -> Iterator[Any]:
+        yield train.subset(np.arange(40))
+        if epoch == 1:
+            raise OSError("unplugged")
+        yield train.subset(np.arange(40, 120))
+
+    data = cr.data.stream(source, samples=120, classes=train.classes).prepared_as(train)
+    with pytest.raises(StreamError) as caught:
+        cr.fit(model(), data, epochs=3, callbacks=[Checkpoint(tmp_path, every_epochs=100)], **WILD)
+    found = cr.load(tmp_path)
+    assert (found.epoch, found.offset) == (1, 40)
+    same_bits(caught.value.run, found)
 
 
 # ---- budgets ----

@@ -165,8 +165,9 @@ class Checkpoint(Callback):
 def _drop(beside: Path, step: int, keep: int) -> None:
     """Remove all but the last checkpoints by number of step, and those that a run gone on from before them had."""
     gone = beside / ".gone"
-    if gone.exists():
-        shutil.rmtree(gone)
+    for path in beside.glob("*"):
+        if path == gone or (path.is_dir() and all(inner.name == ".part" for inner in path.iterdir())):
+            shutil.rmtree(path)  # what a kill has left of a removal, or of a first save
     found = {int(path.name[5:]): path for path in beside.glob("step-*") if re.fullmatch(r"step-\d+", path.name)}
     there = sorted(number for number in found if number <= step)
     for number in [*there[: max(0, len(there) - keep)], *(number for number in found if number > step)]:
