@@ -31,6 +31,10 @@ class Emitter:
         self.stored = stored
         self.lengths = lengths
         self.functions: set[str] = set()
+        #: Whether a value that may lie outside of what is stored is asked for behind a branch: vectors of such values
+        #: are then loads with a mask, where they would be gathered one by one. Not every processor has those.
+        self.branches = False
+        self._foreseen: dict[tuple[Node, Index], str] | None = None
         self._memo: list[dict[tuple[Node, Index], str]] = [{}]
 
     def enter(self) -> None:
@@ -46,8 +50,22 @@ class Emitter:
         for memo in reversed(self._memo):
             if (node, index) in memo:
                 return memo[node, index]
+        if self._foreseen is not None:
+            if (node, index) not in self._foreseen:
+                absent = literal(0, node.dtype)
+                self._foreseen[node, index] = absent if node in self.stored else EMIT[node.op](self, node, index)
+            return self._foreseen[node, index]
         found = self.load(node, index) if node in self.stored else EMIT[node.op](self, node, index)
         self._memo[-1][node, index] = found
+        return found
+
+    def row(self, node: Node, index: Index) -> Value:
+        """A whole number that says which row of an array is read: written as far outside of the loops as can be."""
+        known, self._memo = self._memo, [{}]  # what is known in here may not be known out there
+        foreseen, self._foreseen = self._foreseen, None
+        with self.writer.outside(*index):
+            found = convert(self, self.value(node, index), node.dtype, "int64")
+        self._memo, self._foreseen = known, foreseen
         return found
 
     def load(self, node: Node, index: Index) -> str:
@@ -98,14 +116,32 @@ class Emitter:
         inside = self.writer.emit(f"icmp ult i64 {index}, {length}")
         return inside, self.writer.emit(f"select i1 {inside}, i64 {index}, i64 0")
 
-    def place(self, value: str, dtype: str) -> str:
-        """A whole number as an index."""
-        return convert(self, value, dtype, "int64")
-
     def select(self, condition: str, a: str, b: str, dtype: str) -> str:
         """a or b."""
         kind = REGISTER[dtype]
         return self.writer.emit(f"select i1 {condition}, {kind} {a}, {kind} {b}")
+
+
+    def where(self, condition: str, node: Node, index: Index, harmless: Index, otherwise: str) -> str:
+        """An element where a condition holds, which says that there is one, and a known value elsewhere.
+
+        ``harmless`` is an index that may be read in any case, the same where the condition holds.
+        """
+        if not self.branches:
+            return self.select(condition, self.value(node, harmless), otherwise, node.dtype)
+        if self._foreseen is not None:
+            return self.value(node, harmless)
+        # Rows are chosen in front of the branch: behind it LLVM would not see that all of a loop is of one row.
+        self._foreseen = {}
+        self.value(node, harmless)
+        self._foreseen = None
+        before = self.writer.block
+        with self.writer.when(condition):
+            self.enter()
+            found = self.value(node, index)
+            self.leave()
+            inside = self.writer.block
+        return self.writer.emit(f"phi {REGISTER[node.dtype]} [ {found}, %{inside} ], [ {otherwise}, %{before} ]")
 
 
 def _suffix(kind: str) -> str:

@@ -95,6 +95,8 @@ def nest(
 
 
 def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, end: Value) -> None:
+    e.branches = e.vector_bytes >= 32
+
     def inside(index: Index) -> None:
         # All values first: a later root finds an earlier one, at the same index, already in its register.
         values = [e.value(root, index) for root in roots]

@@ -73,10 +73,11 @@ def _pad(e: Emitter, node: Node, index: Index) -> str:
     low, interior = node.attributes["low"], node.attributes["interior"]
     if not x.size:
         return literal(node.attributes["value"], node.dtype)
-    inside, inner = "", []
+    inside, inner, harmless = "", [], []
     for at, start, gap, size, whole in zip(index, low, interior, x.shape, node.shape, strict=True):
         if size == whole:
             inner.append(at)
+            harmless.append(at)
             continue
         place = e.writer.sub(at, start)
         checks = []
@@ -87,11 +88,13 @@ def _pad(e: Emitter, node: Node, index: Index) -> str:
             place = e.writer.emit(f"sdiv i64 {place}, {gap + 1}")
             # -1 / 2 is 0 here, so the rest has to be asked as well; it is.
         fits, safe = e.within(place, size)
-        inner.append(safe)
+        inner.append(place)
+        harmless.append(safe)
         for check in (*checks, fits):
             inside = e.writer.emit(f"and i1 {inside}, {check}") if inside else check
-    value = e.value(x, tuple(inner))
-    return e.select(inside, value, literal(node.attributes["value"], node.dtype), node.dtype) if inside else value
+    if not inside:
+        return e.value(x, tuple(inner))
+    return e.where(inside, x, tuple(inner), tuple(harmless), literal(node.attributes["value"], node.dtype))
 
 
 def _window(e: Emitter, node: Node, index: Index) -> str:
@@ -107,7 +110,7 @@ def _gather(e: Emitter, node: Node, index: Index) -> str:
     x, i = node.inputs
     axis, batch = node.attributes["axis"], node.attributes["batch"]
     taken = i.rank - batch
-    at = e.place(e.value(i, (*index[:batch], *index[axis : axis + taken])), i.dtype)
+    at = e.row(i, (*index[:batch], *index[axis : axis + taken]))
     if not x.size and x not in e.lengths:
         return literal(0, node.dtype)
     inside, safe = e.within(at, e.lengths.get(x, x.shape[axis]))

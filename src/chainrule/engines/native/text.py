@@ -41,6 +41,9 @@ class Writer:
         self._labels = 0
         self.block = "entry"
         self._known: list[dict[str, str]] = [{}]
+        #: At which depth a register was defined, and for each depth the place where more can be written: of a loop.
+        self._depths: dict[str, int] = {}
+        self._slots: list[int | None] = [None]
 
     def emit(self, instruction: str) -> str:
         """An instruction; the same one, in a place that sees the first, is not written twice."""
@@ -52,7 +55,34 @@ class Writer:
         # What is read from memory may have changed the next time it is asked for.
         if not instruction.startswith(("load", "phi", "call", "alloca")):
             self._known[-1][instruction] = register
+        self._depths[register] = len(self._known) - 1
         return register
+
+    @contextlib.contextmanager
+    def outside(self, *values: Value) -> Iterator[None]:
+        """What is written inside stands at the beginning of the innermost loop of those that these values depend on."""
+        depth = max((self._depths.get(value, 0) for value in values if isinstance(value, str)), default=0)
+        while depth < len(self._slots) and self._slots[depth] is None:
+            depth += 1
+        if depth >= len(self._slots) - 1 or None in self._slots[depth:]:
+            yield
+            return
+        slot = self._slots[depth]
+        assert slot is not None
+        lines, known, block = self.lines, self._known, self.block
+        self.lines, self._known = [], known[: depth + 1]
+        yield
+        lines[slot] = "\n".join([line for line in [lines[slot], *self.lines] if line])
+        assert self.block == block, "only straight lines are written outside of a loop"
+        self.lines, self._known = lines, known
+
+    def _enter(self, slot: int | None) -> None:
+        self._known.append({})
+        self._slots.append(slot)
+
+    def _leave(self) -> None:
+        self._known.pop()
+        self._slots.pop()
 
     def write(self, instruction: str) -> None:
         """An instruction that defines nothing."""
@@ -116,9 +146,9 @@ class Writer:
         name = f"when{self._labels}"
         self.write(f"br i1 {condition}, label %{name}.yes, label %{name}.done")
         self.label(f"{name}.yes")
-        self._known.append({})
+        self._enter(None)
         yield
-        self._known.pop()
+        self._leave()
         self.write(f"br label %{name}.done")
         self.label(f"{name}.done")
 
@@ -140,10 +170,10 @@ class Writer:
         carried, results = carried or [], results if results is not None else []
         if (start, count) == (0, 1):
             values = [value for _, value in carried]
-            self._known.append({})
+            self._enter(self._slots[-1])
             results[:] = values
             yield 0, values
-            self._known.pop()
+            self._leave()
             return
         self._labels += 1
         name = f"loop{self._labels}"
@@ -159,10 +189,13 @@ class Writer:
         self.write(f"{in_range} = icmp slt i64 {index}, {count}")
         self.write(f"br i1 {in_range}, label %{name}.body, label %{name}.done")
         self.label(f"{name}.body")
-        self._known.append({})
+        self._enter(len(self.lines))
+        self.lines.append("")
+        for register in (index, *phis):
+            self._depths[register] = len(self._known) - 1
         results[:] = phis
         yield index, phis
-        self._known.pop()
+        self._leave()
         after = self.fresh()
         self.write(f"{after} = add nsw nuw i64 {index}, 1")
         heads = [f"  {index} = phi i64 [ {start}, %{before} ], [ {after}, %{self.block} ]"]
