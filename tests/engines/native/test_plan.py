@@ -111,7 +111,7 @@ def plan_of(graph: Graph) -> tuple[int, int, int, int]:
 
 
 WRITTEN = {
-    "convolutions": (convolutional, (52, 51, 1288832, 16)),
+    "convolutions": (convolutional, (52, 51, 1288832, 13)),
     "LSTM": (recurrent, (30, 30, 684672, 54)),
     "attention": (attention, (138, 85, 1162816, 63)),
 }

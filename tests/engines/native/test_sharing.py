@@ -77,7 +77,7 @@ def test_a_wait_that_lacks_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) 
             driver, "waits", lambda groups, reads, shares, places: _less(shares, found(groups, reads, shares, places))
         )
     elif fault == "all in step":
-        monkeypatch.setattr(sharing, "_in_step", lambda *_: True)
+        monkeypatch.setattr(sharing, "in_step", lambda *_: True)
     else:
         found = sharing.waits
         monkeypatch.setattr(driver, "waits", lambda groups, reads, shares, _: found(groups, reads, shares, {}))

@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chainrule.engines.native.dividing import divided
+from chainrule.engines.native.blocking import Chain, chains
+from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
 from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
-from chainrule.engines.native.text import Writer
+from chainrule.engines.native.text import Value, Writer
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
 
@@ -100,25 +101,38 @@ class Block:
         self.bodies: dict[Node, Body] = {node: Body(node, order, module) for node in order if node.op == "scan"}
         #: About how long one core takes.
         self.seconds: float = sum(self._seconds(group) for group in self.groups)
-        cores = module.cores if times * self.seconds > SMALL else 1
-        axes = divided(outputs, feeds or {}, cores)
-        self.shares: dict[Group, Share | None] = {}
-        known: dict[Node, Share | None] = {}
-        for group in self.groups:
-            self.shares[group] = share(group, self.read[group], cores, axes, known)
-            known |= dict.fromkeys(group, self.shares[group])
+        worth = times * self.seconds > SMALL
+        cores = module.cores if worth else 1
+        #: How each loop would be shared: with one core too, since what can be shared can be done in blocks.
+        parts = self._parts(max(cores, LAID_OUT_FOR), feeds or {})
+        self.shares: dict[Group, Share | None] = parts if cores > 1 else dict.fromkeys(self.groups)
         #: Whether any of it is shared between cores; what is not is done by the first alone.
         self.shared: bool = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
-        listed = waits(
-            self.groups,
-            [self.read[group] for group in self.groups],
-            [self.shares[group] for group in self.groups],
-            self.replaces,
+        listed = waits(self.groups, [self.read[group] for group in self.groups], [*parts.values()], self.replaces)
+        apart = dict(zip(self.groups, listed, strict=True))
+        self.waits = {group: self.shared and wait for group, wait in apart.items()}
+        #: The groups in their order, those together that go through some rows at a time.
+        self.chains: list[Chain] = (
+            chains(self.groups, self.read, parts, apart, {*outputs, *targets})
+            if worth
+            else [Chain((group,)) for group in self.groups]
         )
-        self.waits = {group: self.shared and wait for group, wait in zip(self.groups, listed, strict=True)}
+        for chain in self.chains:
+            if chain.rows:
+                self.shares |= {group: parts[group] for group in chain.groups}
+        self.local = {node: chain for chain in self.chains for node in chain.local}
         self.lifetimes = self._lifetimes()
         offsets, self.size = plan(list(self.lifetimes.values()))
         self.offsets = dict(zip(self.lifetimes, offsets, strict=True))
+
+    def _parts(self, cores: int, feeds: Mapping[Node, Node]) -> dict[Group, Share | None]:
+        axes = divided(self.outputs, feeds, cores)
+        found: dict[Group, Share | None] = {}
+        known: dict[Node, Share | None] = {}
+        for group in self.groups:
+            found[group] = share(group, self.read[group], cores, axes, known)
+            known |= dict.fromkeys(group, found[group])
+        return found
 
     def _reads(self, group: Group) -> list[Node]:
         node = group[0]
@@ -142,9 +156,9 @@ class Block:
     def _lifetimes(self) -> dict[Node, Lifetime]:
         # Where cores share the work, memory is given on only when all have waited for each other.
         times, time = [], 0
-        for group in self.groups:
-            time += self.waits[group] or not self.shared
-            times.append(time)
+        for chain in self.chains:
+            time += self.waits[chain.groups[0]] or not self.shared
+            times += [time] * len(chain.groups)
         first = {node: time for time, group in zip(times, self.groups, strict=True) for node in group}
         last = dict(first)
         for now, group in zip(times, self.groups, strict=True):
@@ -168,7 +182,13 @@ class Block:
         return [*scan.inputs, *stacks]
 
     def _bytes(self, node: Node) -> int:
+        if node in self.local:
+            return self._block_bytes(node) * (self.module.cores if self.shared else 1)
         return self.bodies[node].size if node.op == "scan" else size_in_bytes(node)
+
+    def _block_bytes(self, node: Node) -> int:
+        """What a core has of a node of which only a block is kept."""
+        return aligned(size_in_bytes(node) // node.shape[0] * self.local[node].rows)
 
     def write(
         self, w: Writer, arena: str, given: Mapping[Node, str], targets: Mapping[Node, str] | None = None
@@ -182,7 +202,8 @@ class Block:
         ends: dict[Node, list[str]] = {}
         for phase in self._phases():
             for core in self._cores():
-                for group in phase:
+                for chain in phase:
+                    group = chain.groups[0]
                     node = group[0]
                     if self.waits[group] and not self.module.one_by_one:
                         self.module.wait(w)
@@ -191,22 +212,51 @@ class Block:
                     elif node.op == "last":
                         with self.alone(w, core):
                             copy(w, places[node], ends[node.inputs[0]][node.attributes["index"]], size_in_bytes(node))
+                    elif chain.rows:
+                        self._in_blocks(w, chain, places, core)
                     elif node.op != "stack":
                         self._call(w, group, places, core)
         return places
+
+    def _in_blocks(self, w: Writer, chain: Chain, places: Mapping[Node, str], core: str | int) -> None:
+        part = self.shares[chain.groups[0]]
+        assert part is not None
+        begin, end = self._bounds(w, part, core)
+        blocks = w.emit(f"sdiv i64 {w.add(w.sub(end, begin), chain.rows - 1)}, {chain.rows}")
+        with w.loop(blocks) as (number, _):
+            first = w.add(begin, w.mul(number, chain.rows))
+            last = w.emit(f"call i64 @llvm.smin.i64(i64 {w.add(first, chain.rows)}, i64 {end})")
+            near = dict(places)
+            for node in chain.local:
+                # The block begins where these rows would lie, were all of them kept.
+                row = size_in_bytes(node) // node.shape[0]
+                place = w.sub(w.mul(core, self._block_bytes(node)), w.mul(first, row))
+                near[node] = w.emit(f"getelementptr i8, ptr {places[node]}, i64 {place}")
+            for group in chain.groups:
+                self._call(w, group, near, core, (first, last))
+
+    def _bounds(self, w: Writer, part: Share, core: str | int) -> tuple[Value, Value]:
+        """Where the part of a core begins and ends."""
+        cores = 1 if not self.shared else self.module.cores if self.module.one_by_one else "%cores"
+        if cores == 1:
+            return 0, part.size
+        begin = w.mul(w.emit(f"udiv i64 {w.mul(core, part.count)}, {cores}"), part.unit)
+        after = w.emit(f"udiv i64 {w.mul(w.add(core, 1), part.count)}, {cores}")
+        return begin, w.emit(f"call i64 @llvm.smin.i64(i64 {w.mul(after, part.unit)}, i64 {part.size})")
 
     def _cores(self) -> Sequence[str | int]:
         if not (self.module.one_by_one and self.shared):
             return ["%core"]
         return range(self.module.cores)[:: -1 if self.module.one_by_one == "backwards" else 1]
 
-    def _phases(self) -> list[list[Group]]:
-        """The groups between two waits; a loop over time is by itself."""
-        found: list[list[Group]] = []
-        for group in self.groups:
-            if not found or self.waits[group] or "scan" in (group[0].op, found[-1][-1][0].op):
+    def _phases(self) -> list[list[Chain]]:
+        """What is done between two waits; a loop over time is by itself."""
+        found: list[list[Chain]] = []
+        for chain in self.chains:
+            group = chain.groups[0]
+            if not found or self.waits[group] or "scan" in (group[0].op, found[-1][-1].groups[0][0].op):
                 found.append([])
-            found[-1].append(group)
+            found[-1].append(chain)
         return found
 
     @contextlib.contextmanager
@@ -218,7 +268,14 @@ class Block:
         with w.when(w.emit(f"icmp eq i64 {core}, 0")):
             yield
 
-    def _call(self, w: Writer, group: Group, places: Mapping[Node, str], core: str | int) -> None:
+    def _call(
+        self,
+        w: Writer,
+        group: Group,
+        places: Mapping[Node, str],
+        core: str | int,
+        bounds: tuple[Value, Value] | None = None,
+    ) -> None:
         read, part = self.read[group], self.shares[group]
         replaced = {self.replaces[root]: root for root in group if root in self.replaces}
         arguments = [f"ptr {places[x]}" for x in read if x not in replaced]
@@ -229,10 +286,7 @@ class Block:
             with self.alone(w, core):
                 self.module.call(w, group, read, ", ".join(arguments), known)
             return
-        cores = self.module.cores if self.module.one_by_one else "%cores"
-        begin = w.mul(w.emit(f"udiv i64 {w.mul(core, part.count)}, {cores}"), part.unit)
-        after = w.emit(f"udiv i64 {w.mul(w.add(core, 1), part.count)}, {cores}")
-        end = w.emit(f"call i64 @llvm.smin.i64(i64 {w.mul(after, part.unit)}, i64 {part.size})")
+        begin, end = bounds or self._bounds(w, part, core)
         self.module.call(w, group, read, ", ".join([*arguments, f"i64 {begin}", f"i64 {end}"]), known)
 
     def _scan(self, w: Writer, scan: Node, places: Mapping[Node, str]) -> list[str]:

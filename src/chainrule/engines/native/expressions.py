@@ -121,7 +121,6 @@ class Emitter:
         kind = REGISTER[dtype]
         return self.writer.emit(f"select i1 {condition}, {kind} {a}, {kind} {b}")
 
-
     def where(self, condition: str, node: Node, index: Index, harmless: Index, otherwise: str) -> str:
         """An element where a condition holds, which says that there is one, and a known value elsewhere.
 

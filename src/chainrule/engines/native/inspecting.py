@@ -105,9 +105,13 @@ def _loops(
 ) -> None:
     inputs = graph.inputs
     outputs = {node: f"{name}'" if name in inputs else name for name, node in graph.outputs.items()}
+    blocks = {chain.groups[0]: chain for chain in block.chains if chain.rows}
     for group in block.groups:
         if block.waits[group]:
             lines.append(f"{indent}-- the cores wait for each other --")
+        if group in blocks:
+            count = len(blocks[group].groups)
+            lines.append(f"{indent}-- the next {count} loops go together, {blocks[group].rows} rows at a time --")
         for node in group:
             names.setdefault(node, outputs.get(node, f"t{len(names)}"))
         first = group[0]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native import contraction, turning
 from chainrule.engines.native.expressions import Emitter, Index, convert
 from chainrule.engines.native.flattening import flat
+from chainrule.engines.native.nests import nest, reduction, total
+from chainrule.engines.native.reductions import write_argmax, write_max, write_sum
 from chainrule.engines.native.sharing import Share
-from chainrule.engines.native.text import Value, Writer, loop_hint
-from chainrule.engines.native.types import BYTES, MEMORY, REGISTER, SIGNED, literal
-from chainrule.graph import FLOATS, Node
-
-Inside = Callable[[Index], None]
-#: Loops of fewer turns LLVM will not always make vectors of, and says so to whoever trains.
-_LEAST = 16
+from chainrule.engines.native.text import Value, Writer
+from chainrule.engines.native.types import REGISTER, literal
+from chainrule.graph import Node
 
 
 @dataclass(frozen=True)
@@ -73,27 +70,6 @@ def kernel(
     return Kernel(", ".join(parameters), writer.text, frozenset(emitter.functions))
 
 
-def nest(
-    e: Emitter,
-    shape: Sequence[int],
-    inside: Inside,
-    part: Share | None = None,
-    index: Index = (),
-    bounds: tuple[Value, Value] = ("%lo", "%hi"),
-) -> None:
-    """A loop for each axis; along the axis that is shared, just the part of this core."""
-    axis = len(index)
-    if axis == len(shape):
-        inside(index)
-        return
-    shared = part is not None and part.axis == axis
-    begin, end = bounds if shared else (0, shape[axis])
-    with e.writer.loop(end, start=begin) as (at, _):
-        e.enter()
-        nest(e, shape, inside, part, (*index, at), bounds)
-        e.leave()
-
-
 def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, end: Value) -> None:
     e.branches = e.vector_bytes >= 32
 
@@ -104,142 +80,6 @@ def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, en
             e.store(f"%out{number or ''}", root, index, value)
 
     nest(e, roots[0].shape, inside, part, (), (begin, end))
-
-
-def reduction(
-    e: Emitter,
-    sizes: Sequence[int],
-    carried: list[tuple[str, str]],
-    turn: Callable[[Index, list[str]], list[str]],
-    hint: str = "",
-) -> list[str]:
-    """Loops over ``sizes`` that carry values: ``turn(index, values) -> values``; gives the last ones.
-
-    ``hint`` is for the innermost.
-    """
-
-    def level(index: Index, values: list[str]) -> list[str]:
-        if len(index) == len(sizes):
-            return turn(index, values)
-        results: list[str] = []
-        kinds = [kind for kind, _ in carried]
-        own = hint if len(index) == len(sizes) - 1 else ""
-        with e.writer.loop(sizes[len(index)], list(zip(kinds, values, strict=True)), results, hint=own) as (at, inner):
-            e.enter()
-            results[:] = level((*index, at), list(inner))
-            e.leave()
-        return results
-
-    return level((), [value for _, value in carried])
-
-
-def _interleave(rank: int, axes: Sequence[int], kept: Index, reduced: Index) -> Index:
-    index: list[Value] = []
-    k, r = iter(kept), iter(reduced)
-    for axis in range(rank):
-        index.append(next(r) if axis in axes else next(k))
-    return tuple(index)
-
-
-def _sum(e: Emitter, root: Node, part: Share | None) -> None:
-    (x,), axes = root.inputs, root.attributes["axes"]
-
-    def inside(kept: Index) -> None:
-        def term(reduced: Index) -> str:
-            return e.value(x, _interleave(x.rank, axes, kept, reduced))
-
-        e.store("%out", root, kept, _total(e, [x.shape[axis] for axis in axes], root.dtype, term))
-
-    if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
-        sizes = [x.shape[axis] for axis in axes]
-        _accumulate(e, root, sizes, lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
-    else:
-        nest(e, root.shape, inside, part)
-
-
-def _total(e: Emitter, sizes: Sequence[int], dtype: str, term: Callable[[Index], str]) -> str:
-    """The sum of terms over some axes.
-
-    Floats are summed in vectors, along the last axis: how many is said here, so that the order of the sum, and with it
-    the last bits, do not depend on what LLVM makes of the loops around it.
-    """
-    kind = REGISTER[dtype]
-    lanes = e.vector_bytes // BYTES[dtype]
-    inner = sizes[-1] if sizes else 1
-    if dtype not in FLOATS:
-        add, hint = f"add {kind}", ""
-    elif inner < max(lanes, _LEAST):
-        add, hint = f"fadd contract {kind}", ""
-    else:
-        add, hint = f"fadd reassoc contract {kind}", loop_hint(lanes, 4 if inner >= 4 * lanes else 1)
-
-    def turn(reduced: Index, values: list[str]) -> list[str]:
-        return [e.writer.emit(f"{add} {values[0]}, {term(reduced)}")]
-
-    return reduction(e, sizes, [(kind, literal(0, dtype))], turn, hint)[0]
-
-
-def _accumulate(
-    e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str], part: Share | None
-) -> None:
-    """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there."""
-    kind = REGISTER[root.dtype]
-    add = f"fadd {kind}" if root.dtype in FLOATS else f"add {kind}"
-    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
-
-    def outer(reduced: Index) -> None:
-        def inside(kept: Index) -> None:
-            value = term(kept, reduced)
-            place = e.pointer("%out", root, kept)
-            kind_ = MEMORY[root.dtype]
-            old = e.writer.emit(f"load {kind_}, ptr {place}")
-            new = e.writer.emit(f"{add} {old}, {value}")
-            e.writer.write(f"store {kind_} {new}, ptr {place}")
-
-        nest(e, root.shape, inside, part)
-
-    nest(e, sizes, outer)
-
-
-def _max(e: Emitter, root: Node, part: Share | None) -> None:
-    (x,), axes = root.inputs, root.attributes["axes"]
-    sizes = [x.shape[axis] for axis in axes]
-    kind = REGISTER[x.dtype]
-    low = -math.inf if x.dtype in FLOATS else {"int32": -(2**31), "int64": -(2**63)}.get(x.dtype, 0)
-
-    def inside(kept: Index) -> None:
-        def turn(reduced: Index, values: list[str]) -> list[str]:
-            new = e.value(x, _interleave(x.rank, axes, kept, reduced))
-            if root.op == "max" and x.dtype in FLOATS:
-                return [e.intrinsic("maximum", kind, values[0], new)]
-            better = _better(e, x.dtype, kind, new, values[0])
-            best = e.writer.emit(f"select i1 {better}, {kind} {new}, {kind} {values[0]}")
-            if root.op == "max":
-                return [best]
-            place: Value = 0
-            for at, size in zip(reduced, sizes, strict=True):
-                place = e.writer.add(e.writer.mul(place, size), at)
-            return [best, e.writer.emit(f"select i1 {better}, i64 {place}, i64 {values[1]}")]
-
-        start = [(kind, literal(low, x.dtype))] + ([("i64", "0")] if root.op == "argmax" else [])
-        lanes = e.vector_bytes // BYTES[x.dtype]
-        inner = sizes[-1] if sizes else 1
-        vectors = root.op == "max" and x.dtype in FLOATS and inner >= max(lanes, _LEAST)
-        hint = loop_hint(lanes, 4 if inner >= 4 * lanes else 1) if vectors else ""
-        results = reduction(e, sizes, start, turn, hint)
-        value = results[0] if root.op == "max" else convert(e, results[1], "int64", root.dtype)
-        e.store("%out", root, kept, value)
-
-    nest(e, root.shape, inside, part)
-
-
-def _better(e: Emitter, dtype: str, kind: str, new: str, best: str) -> str:
-    """Whether a new value takes the place of the best: it is larger, or the first NaN."""
-    if dtype not in FLOATS:
-        return e.writer.emit(f"icmp {'sgt' if dtype in SIGNED else 'ugt'} {kind} {new}, {best}")
-    not_less = e.writer.emit(f"fcmp ugt {kind} {new}, {best}")  # larger, or one of them NaN
-    clean = e.writer.emit(f"fcmp ord {kind} {best}, {best}")
-    return e.writer.emit(f"and i1 {not_less}, {clean}")
 
 
 def _contract(e: Emitter, root: Node, part: Share | None) -> None:
@@ -265,7 +105,7 @@ def _contract(e: Emitter, root: Node, part: Share | None) -> None:
         return
 
     def inside(kept: Index) -> None:
-        e.store("%out", root, kept, _total(e, sizes, root.dtype, lambda reduced: product(kept, reduced)))
+        e.store("%out", root, kept, total(e, sizes, root.dtype, lambda reduced: product(kept, reduced)))
 
     nest(e, root.shape, inside, part)
 
@@ -330,43 +170,60 @@ def _fold(e: Emitter, root: Node, part: Share | None) -> None:
     nest(e, root.shape, inside, part)
 
 
-def _scatter_add(e: Emitter, root: Node, _: Share | None) -> None:
+def _scatter_add(e: Emitter, root: Node, part: Share | None) -> None:
+    """Cores that share the rows go through all that is to be added, each for the rows that are its own."""
     u, i = root.inputs
     axis, batch, length = (root.attributes[name] for name in ("axis", "batch", "length"))
     taken = i.rank - batch
     kind = REGISTER[root.dtype]
-    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)))
+    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
+    by_rows = part is not None and part.axis == axis
+    begin, end = ("%lo", "%hi") if by_rows else (0, length)
+    behind = None if part is None or part.axis <= axis else Share(part.axis - axis - 1, part.unit, part.size)
+    before = part if part is not None and part.axis < axis else None
 
-    def inside(index: Index) -> None:
-        at = convert(e, e.value(i, (*index[:batch], *index[axis : axis + taken])), i.dtype, "int64")
-        fits, safe = e.within(at, length)
-        value = e.select(fits, e.value(u, index), literal(0, root.dtype), root.dtype)
-        place = e.pointer("%out", root, (*index[:axis], safe, *index[axis + taken :]))
-        old = e.writer.emit(f"load {kind}, ptr {place}")
-        e.writer.write(f"store {kind} {e.writer.emit(f'fadd {kind} {old}, {value}')}, ptr {place}")
+    def row(outer: Index) -> None:
+        at = convert(e, e.value(i, (*outer[:batch], *outer[axis:])), i.dtype, "int64")
+        fits = e.writer.emit(f"icmp ult i64 {e.writer.sub(at, begin)}, {e.writer.sub(end, begin)}")
+
+        def inside(inner: Index) -> None:
+            value = e.value(u, (*outer, *inner))
+            place = e.pointer("%out", root, (*outer[:axis], at, *inner))
+            old = e.writer.emit(f"load {kind}, ptr {place}")
+            e.writer.write(f"store {kind} {e.writer.emit(f'fadd {kind} {old}, {value}')}, ptr {place}")
+
+        with e.writer.when(fits):
+            e.enter()
+            nest(e, u.shape[axis + taken :], inside, behind)
+            e.leave()
 
     if length:
-        nest(e, u.shape, inside)
+        nest(e, u.shape[: axis + taken], row, before)
 
 
-def _concatenate(e: Emitter, root: Node, _: Share | None) -> None:
+def _concatenate(e: Emitter, root: Node, part: Share | None) -> None:
     axis, start = root.attributes["axis"], 0
-    for part in root.inputs:
+    for piece in root.inputs:
 
-        def inside(index: Index, part: Node = part, start: int = start) -> None:
+        def inside(index: Index, piece: Node = piece, start: int = start) -> None:
             moved = (*index[:axis], e.writer.add(index[axis], start), *index[axis + 1 :])
-            e.store("%out", root, moved, e.value(part, index))
+            e.store("%out", root, moved, e.value(piece, index))
 
+        bounds: tuple[Value, Value] = "%lo", "%hi"
+        if part is not None and part.axis == axis:
+            # A core's part is cut out of the whole, and may begin and end within any piece.
+            low, high = (e.intrinsic("smax", "i64", str(e.writer.sub(bound, start)), "0") for bound in bounds)
+            bounds = low, e.intrinsic("smin", "i64", high, str(piece.shape[axis]))
         e.enter()
-        nest(e, part.shape, inside)
+        nest(e, piece.shape, inside, part, bounds=bounds)
         e.leave()
-        start += part.shape[axis]
+        start += piece.shape[axis]
 
 
 LOOPS: dict[str, Callable[[Emitter, Node, Share | None], None]] = {
-    "sum": _sum,
-    "max": _max,
-    "argmax": _max,
+    "sum": write_sum,
+    "max": write_max,
+    "argmax": write_argmax,
     "contract": _contract,
     "fold": _fold,
     "scatter_add": _scatter_add,

@@ -16,7 +16,6 @@ from chainrule.graph import Graph, Node, topological
 _HEAD = """
 declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
-declare i64 @llvm.smin.i64(i64, i64)
 """
 _RUN = (
     "ptr noalias %table, ptr noalias %arena, ptr noalias readonly %lengths, ptr noalias %times, "
@@ -64,6 +63,7 @@ def write_module(
     given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
     block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=feeds_of(graph))
     driver = _driver(block, given, outputs)
+    module.functions.add("declare i64 @llvm.smin.i64(i64, i64)")
     parts = [_HEAD, *sorted(name for name in module.functions if name.startswith("declare"))]
     parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
     for (parameters, body), name in module.kernels.items():

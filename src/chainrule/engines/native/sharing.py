@@ -20,6 +20,8 @@ _SHORT = 1.0e-6
 SMALL = 20.0e-6
 #: A division that keeps the cores less busy than this is not taken because of where things lie.
 _FAIR = 0.7
+#: The most elements that a vector has.
+_LANES = 16
 #: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
 TILE, _PLAIN, _BYTES = 100e9, 12e9, 40e9
 _DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits div power".split())
@@ -95,7 +97,7 @@ def share(
     enough to give to all.
     """
     node = roots[0]
-    if cores < 2 or node.op in ("scan", "last", "stack", "scatter_add", "concatenate") or not node.size:
+    if cores < 2 or node.op in ("scan", "last", "stack") or not node.size:
         return None
     if seconds(roots, read) < _SHORT:
         return None
@@ -129,7 +131,9 @@ def _following(roots: Sequence[Node], read: Sequence[Node], known: Mapping[Node,
             if other is None or run is None or run.axis != other.axis or other.unit % run.factor:
                 continue
             own = Share(axis, other.unit // run.factor, node.shape[axis])
-            if own.size * run.factor == other.size:
+            # A product is not cut within a vector of its columns.
+            whole = node.op != "contract" or axis < node.rank - 1 or own.unit % _LANES == 0
+            if whole and own.size * run.factor == other.size:
                 return own
     return None
 
@@ -231,6 +235,13 @@ def _same_axis(node: Node, place: int, axis: int) -> int | None:
             if axis < batch:
                 return axis
             return batch + axis - first if first <= axis < first + taken else None
+        case "concatenate":
+            return axis if axis != attributes["axis"] else None
+        case "scatter_add":
+            first, batch = attributes["axis"], attributes["batch"]
+            if place == 1:
+                return axis if axis < min(first, batch) else None
+            return axis if axis < first else axis - 1 + node.inputs[1].rank - batch if axis > first else None
         case _:
             return axis if node.op in ELEMENTWISE else None
 
@@ -257,7 +268,7 @@ def waits(
     writer: dict[Node, int] = {}
     for number, (group, read) in enumerate(zip(groups, reads, strict=True)):
         wait = any(
-            writer.get(node, -1) >= begin and not _in_step(group, read, shares[number], node, shares[writer[node]])
+            writer.get(node, -1) >= begin and not in_step(group, read, shares[number], node, shares[writer[node]])
             for node in read
         )
         for root in group:
@@ -265,7 +276,7 @@ def waits(
             if old is not None and not wait:
                 wait = any(
                     old in reads[earlier]
-                    and not _in_step(groups[earlier], reads[earlier], shares[earlier], old, shares[number])
+                    and not in_step(groups[earlier], reads[earlier], shares[earlier], old, shares[number])
                     for earlier in range(begin, number)
                 )
         # A loop over time waits inside, for all that came before.
@@ -278,7 +289,7 @@ def waits(
     return found
 
 
-def _in_step(group: Sequence[Node], read: Sequence[Node], own: Share | None, node: Node, other: Share | None) -> bool:
+def in_step(group: Sequence[Node], read: Sequence[Node], own: Share | None, node: Node, other: Share | None) -> bool:
     """Whether each core's part of a group touches just the part of a node that the same core has."""
     if own is None or other is None:
         return own is other
