@@ -81,7 +81,7 @@ def test_what_is_handed_on_takes_a_block_and_not_a_whole_array() -> None:
     assert _chains(few) == [], "a small array stays near by itself"
     read_twice: Any = NativeEngine(cores=1).compile(Graph({"y": log_softmax(g.input("x", (4096, 512)))}))
     assert len(_chains(read_twice)) == 1
-    assert "-- the next 4 loops go together, 8 rows at a time --" in compiled.loops()
+    assert "-- the next 4 loops go together, 32 rows at a time --" in compiled.loops()
 
 
 def test_rows_that_others_need_are_not_done_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
