@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -101,6 +100,8 @@ def _named(name: str) -> Metric:
     plain = name.lower().replace("-", "_").replace(" ", "_")
     if plain in _ELSEWHERE:
         raise ConfigurationError(f"there is no metric {name!r}; here it is called {_ELSEWHERE[plain]}")
+    import difflib  # only for a name that is not there
+
     near = difflib.get_close_matches(plain, _KNOWN, 3)
     known = f"near are {', '.join(near)}" if near else f"there are {', '.join(names())}"
     raise ConfigurationError(f"there is no metric {name!r:.60}; {known}")
