@@ -1,18 +1,17 @@
 """A run as a folder: run.toml, weights.safetensors, checkpoint.safetensors and metrics.jsonl.
 
-The four are written beside their places and take them together, so that a full disk, a kill or a power cut leaves the
-old run or the new one, and never parts of both.
+The first three are written beside their places and take them together, so that a full disk, a kill or a power cut
+leaves the old run or the new one, and never parts of both. The last grows: it is ahead of the others now and then, and
+what they do not know of is left out when it is read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import shutil
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import RunFileError
+from chainrule.training.history import History
+from chainrule.training.records import METRICS, append, decoded, lines
 
 Array = NDArray[Any]
 
-CONFIGURATION, WEIGHTS, CHECKPOINT, METRICS = (
-    "run.toml",
-    "weights.safetensors",
-    "checkpoint.safetensors",
-    "metrics.jsonl",
-)
+CONFIGURATION, WEIGHTS, CHECKPOINT = "run.toml", "weights.safetensors", "checkpoint.safetensors"
 FORMAT = 1
 _PART, _WHOLE = ".part", ".whole"
 _MAXIMUM_TEXT = 64 * 2**20
@@ -57,7 +53,7 @@ def writing(folder: Path) -> Iterator[Path]:
     """
     part, whole = folder / _PART, folder / _WHOLE
     try:
-        new = not folder.exists()
+        new = not is_run(folder)
         folder.mkdir(parents=True, exist_ok=True)
         _settle(folder)
         part.mkdir()
@@ -165,41 +161,31 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         raise RunFileError(f"{path} is damaged: {error}") from error
 
 
-def write_metrics(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write metrics.jsonl: one JSON object a line."""
-    write_bytes(folder / METRICS, "".join(json.dumps(_strict(line)) + "\n" for line in lines).encode())
+def write_metrics(part: Path, folder: Path, history: History, step: int, epoch: int) -> None:
+    """Have metrics.jsonl hold a history up to a step and an epoch, one JSON object a line.
 
-
-def _strict(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What JSON has no word for, in words that it has: NaN as null, infinity as text."""
-    finite = all(not isinstance(value, float) or math.isfinite(value) for value in line.values())
-    return line if finite else {name: _word(value) for name, value in line.items()}
-
-
-def _word(value: Any) -> Any:
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-
-
-def _number(value: Any) -> Any:
-    return math.nan if value is None else float(value) if value in ("Infinity", "-Infinity") else value
+    A file of the same run that is there is appended to: what reads an older checkpoint beside it leaves out what came
+    later. Any other is replaced when the files of ``part`` take their places.
+    """
+    there = folder / METRICS
+    if not (there.is_file() and append(there, history, step, epoch, sync=True)):
+        write_bytes(part / METRICS, "".join(lines(history, step, epoch)).encode())
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Read metrics.jsonl; none is an empty history."""
+    """Read metrics.jsonl; none is an empty history, and half a line at its end is still being written."""
     path = _place(folder, METRICS)
     if not path.is_file():
         return []
-    found = []
-    for number, line in enumerate(_bounded(path, _MAXIMUM_METRICS).splitlines(), 1):
+    found, content = [], _bounded(path, _MAXIMUM_METRICS)
+    whole = content[: content.rfind(b"\n") + 1] or content
+    for number, line in enumerate(whole.splitlines(), 1):
         try:
-            entry = json.loads(line)
+            found.append(decoded(line))
         except (ValueError, RecursionError) as error:
             raise RunFileError(f"{path}, line {number} is damaged: {error}") from error
-        if not isinstance(entry, dict) or any(isinstance(value, list | dict) for value in entry.values()):
-            raise RunFileError(f"{path}, line {number} is not a record")
-        found.append({name: _number(value) for name, value in entry.items()})
+        except TypeError as error:
+            raise RunFileError(f"{path}, line {number} {error}") from error
     return found
 
 

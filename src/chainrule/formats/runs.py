@@ -22,6 +22,7 @@ from chainrule.formats.configuration import from_plain, to_plain
 from chainrule.formats.machine import made_with
 from chainrule.layers.scope import PARAMETERS, STATE
 from chainrule.training import DataSpec, History, Step
+from chainrule.training.records import METRICS
 
 Array = NDArray[Any]
 #: What a run of a model is made of, each a table of run.toml; the last two may be absent.
@@ -107,8 +108,6 @@ def save_run(run: Savable, folder: Path) -> Path:
             tables[name] = to_plain(getattr(run, name))
     tables["preparation"] = run.preparation.to_dict()
     step = int(run.arrays["step"])  # what came after is the history of one that went on
-    lines = [{"kind": "step", **record} for record in run.history.step_records() if record["step"] <= step]
-    lines += [{"kind": "epoch", **record} for record in run.history.epochs if record["epoch"] <= run.epoch]
     remembered, aside = _without_arrays(run.remembered())
     position = {"epoch": run.epoch, "offset": run.offset, "numbers": run.numbers, "callbacks": remembered}
     try:
@@ -121,9 +120,9 @@ def save_run(run: Savable, folder: Path) -> Path:
     tables["run"]["identity"] = identity = _identity(run, step, told)
     with files.writing(folder) as part:  # only now: what cannot be written leaves nothing behind
         files.write_configuration(part, tables)
-        files.write_metrics(part, lines)
         files.write_arrays(part / files.WEIGHTS, shared, {"format": "chainrule weights"})
         files.write_arrays(part / files.CHECKPOINT, run.arrays | aside, {"position": told, "identity": identity})
+        files.write_metrics(part, folder, run.history, step, run.epoch)
     return folder
 
 
@@ -180,7 +179,7 @@ def load_run(folder: Path, custom: tuple[Any, ...]) -> Loaded:
             arrays=arrays,
             numbers=numbers,
             callbacks=callbacks,
-            history=_history(files.read_metrics(folder), int(arrays["step"]), epoch),
+            history=_history(files.read_metrics(folder), int(arrays["step"]), epoch, offset),
             epoch=epoch,
             offset=offset,
             made_with=check_made_with(tables.get("made_with", {})),
@@ -219,7 +218,7 @@ def _spec(table: Mapping[str, Any], classes: Any) -> DataSpec:
     return DataSpec(int(table["samples"]), arrays, preparing, tuple(map(str, classes)) if classes is not None else None)
 
 
-def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int) -> History:
+def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int, offset: int) -> History:
     """What the checkpoint knows of: a training that is saving there just now may be ahead of it."""
     history = History()
     for line in lines:
@@ -229,4 +228,11 @@ def _history(lines: list[dict[str, Any]], last_step: int, last_epoch: int) -> Hi
                 history.epochs.append(line)
         elif line.get("step", 0) <= last_step:
             history.add_step(line)
+    steps = history.column("step")
+    epoch = history.epochs[-1]["epoch"] if history.epochs else 0 if offset == 0 else last_epoch
+    gap = list(steps) != list(range(last_step - len(steps) + 1, last_step + 1)) or (last_step and not steps)
+    if lines and gap:
+        raise RunFileError(f"{METRICS} is damaged: it does not have every step up to {last_step}, the last one")
+    if lines and epoch != last_epoch:
+        raise RunFileError(f"{METRICS} is damaged: it does not have epoch {last_epoch}, the last one")
     return history

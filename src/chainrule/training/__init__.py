@@ -13,6 +13,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
+from chainrule.training.log import Log
 from chainrule.training.loop import Training
 from chainrule.training.step import (
     BuiltStep,
@@ -28,7 +29,7 @@ from chainrule.training.step import (
 from chainrule.training.supervised import supervised
 
 __all__ = [
-    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "OnEpoch", "Step", "StepState",
-    "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
+    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch", "Step",
+    "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
     "build_measure", "build_step", "initial_state", "step", "supervised",
 ]  # fmt: skip

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import ChainruleError, ConfigurationError, RunFileError
 from chainrule.training.callbacks import Callback, _monitored, rises
+from chainrule.training.log import PAUSE
+from chainrule.training.records import METRICS, append
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Training
@@ -39,6 +41,8 @@ class Checkpoint(Callback):
     - "best": that of the epoch with the best ``best``, a column of the history ("validation_loss"). It is held in
       memory until the next save, which is of the same moment or a later one. Whether more of it is better, `rises`
       says, unless ``upwards`` does.
+
+    Between the saves, ``metrics.jsonl`` in the folder grows as a `Log` does: ``tail -f`` shows the training.
 
     A folder that takes nothing more does not end a training: it is said once, and tried again; the end is saved in
     another folder if need be, and only where that fails too there is a `RunFileError`. ``tell`` is given what is to be
@@ -80,6 +84,7 @@ class Checkpoint(Callback):
         self._waiting: dict[str, Any] = {}
         self._epoch = self._step = 0
         self._next = math.inf
+        self._unlike, self._logged = False, 0.0
 
     def on_start(self, training: Training) -> None:
         """Begin to count."""
@@ -88,6 +93,14 @@ class Checkpoint(Callback):
         self._told = self._ended = self._improved = self._stays = False
         self._waiting, self.saved = {}, None
         self._begin(training, 0.0)
+        # Records of another run, or of later steps than this one stands at, belong to what is saved there: they make
+        # room together, at once, so that the newest can be read along.
+        self._unlike = not self._log(training)
+
+    def on_steps(self, training: Training, records: list[dict[str, Any]]) -> None:
+        """Append the newest records to those in the folder, if it is time."""
+        if time.monotonic() >= self._logged + PAUSE:
+            self._log(training)
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare with the best so far."""
@@ -102,7 +115,7 @@ class Checkpoint(Callback):
         """What is saved next is the end."""
         self._ended = True
 
-    def on_rest(self, training: Training) -> None:
+    def on_rest(self, training: Any) -> None:
         """Save, if it is time."""
         if not training.whole:
             return  # as it was last saved, it is
@@ -114,15 +127,19 @@ class Checkpoint(Callback):
             self._stays = False
         if self._ended:
             self.saved = save_somewhere(training, self.folder, self._save, self._tell)
-        elif self._is_due(training):
+        elif (due := self._is_due(training)) or self._unlike:
             start = time.monotonic()
             try:
-                self._save(training, self.folder)
+                if due:
+                    self._save(training, self.folder)
+                else:
+                    training.save(self.folder)
             except (RunFileError, OSError) as error:
                 if not self._told:
                     self._tell(f"training goes on, but {error}")
                 self._told = True
             self._begin(training, time.monotonic() - start)
+            self._unlike = False
 
     def state(self) -> dict[str, Any]:
         """The best value so far."""
@@ -131,6 +148,15 @@ class Checkpoint(Callback):
     def restore(self, state: dict[str, Any]) -> None:
         """Take it up again."""
         self._value = float(state["value"])
+
+    def _log(self, training: Training) -> bool:
+        """Whether the folder's file has all records, and no others; one that cannot be written, the next save tells."""
+        self._logged = time.monotonic()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return append(self.folder / METRICS, training.history)
+        except OSError:
+            return True
 
     def _is_due(self, training: Training) -> bool:
         epochs = self.every_epochs and training.offset == 0 and training.epoch >= self._epoch + self.every_epochs

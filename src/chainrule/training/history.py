@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,15 @@ class History:
     def steps(self) -> dict[str, NDArray[Any]]:
         """One array a column, over all steps."""
         return {name: np.asarray(column) for name, column in self._columns.items()}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what the steps have recorded."""
+        return tuple(self._columns)
+
+    def column(self, name: str) -> Sequence[Any]:
+        """One column over all steps, as it is kept; empty if there is none of that name."""
+        return self._columns.get(name, [])
 
     @property
     def samples(self) -> int:
