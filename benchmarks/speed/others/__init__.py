@@ -14,6 +14,7 @@ OTHERS = {
     "memory": ("memory", "measure"),
     "neighbour": ("neighbour", "measure"),
     "bandwidth": ("bandwidth", "measure"),
+    "update": ("update", "measure"),
     "install": ("existing", "install"),
     "cold-start": ("existing", "cold"),
     "mnist": ("existing", "digits"),

@@ -34,6 +34,10 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "descent": lambda: cr.optimizers.SGD(0.1),
     "momentum": lambda: cr.optimizers.SGD(0.1, momentum=0.9),
     "Adam": lambda: cr.optimizers.Adam(1e-2),
+    "average": lambda: cr.optimizers.Compose(cr.optimizers.Adam(1e-2), cr.optimizers.Averaging(0.9)),
+    "norms of units": lambda: cr.optimizers.Compose(
+        cr.optimizers.AdaptiveClip(0.05), cr.optimizers.SGD(0.1), cr.optimizers.MaxNorm(1.5)
+    ),
 }
 
 
@@ -86,6 +90,16 @@ def test_arrays_go_into_panels_and_back() -> None:
     assert (split[1, 2] == array[2, 32:64]).all()
     assert (split[2, :, 6:] == 0).all()
     assert (layout.join(np.ascontiguousarray(split)) == array).all()
+
+
+@pytest.mark.parametrize("optimizer", ["average", "norms of units"])
+def test_no_loop_reads_a_weight_across_its_panels(optimizer: str) -> None:
+    engine = NativeEngine(cores=2)
+    program, state, _ = _step(cr.Chain(cr.Dense(300, cr.relu), cr.Dense(10)), OPTIMIZERS[optimizer](), 24, engine)
+    assert sorted(program.panels) == sorted(name for name, array in state.items() if array.shape == (150, 300))
+    loops = program.loops()
+    assert "transpose(parameters/0.weight" not in loops
+    assert "transpose(optimizer/" not in loops
 
 
 def test_small_weights_go_without() -> None:

@@ -154,3 +154,24 @@ def test_ten_thousand_steps_take_no_more_memory_than_ten() -> None:
     before = run(10)
     grown = run(1000) - before  # kilobytes, and bytes on macOS
     assert grown < (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _maps(size: int) -> Any:
+    """Two arrays that become new, each by itself; and two more that read the same."""
+    names = ("a", "b", "c", "d", "e")
+    a, b, c, d, e = (g.input(name, (size,)) for name in names)
+    return NativeEngine().compile(Graph({"a": a * 2.0, "b": b * 3.0, "c": c + e, "d": d * e}))
+
+
+def test_large_maps_share_a_loop_only_where_they_read_the_same() -> None:
+    assert [len(group) for group in _maps(64).written.block.groups] == [4]
+    assert [len(group) for group in _maps(100_000).written.block.groups] == [1, 1, 2]
+
+
+def test_what_only_its_own_loop_reads_is_not_stored() -> None:
+    x = g.input("x", (100,))
+    step = g.exp(x)
+    outputs = {"y": step * x, "z": step + x}
+    assert NativeEngine().compile(Graph(outputs)).plan.stored == 0  # type: ignore[attr-defined]
+    turned = {**outputs, "sum": g.sum(step)}
+    assert NativeEngine().compile(Graph(turned)).plan.stored == 400  # type: ignore[attr-defined]

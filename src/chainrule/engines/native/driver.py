@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chainrule.engines.native.blocking import Chain, chains
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
-from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes
+from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
 from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
@@ -95,7 +95,7 @@ class Block:
         self.outputs, self.module, self.targets = outputs, module, targets
         self.stored = stored_nodes(outputs, given)
         order = [node for node in topological(outputs, stop=set(given)) if node in self.stored]
-        self.groups = groups(order, self.stored)
+        self.groups = without_inner(groups(order, self.stored), self.stored, outputs)
         self.read = {group: self._reads(group) for group in self.groups}
         self.replaces = {new: old for new, old in (feeds or {}).items() if self._may_replace(new, old)}
         self.bodies: dict[Node, Body] = {node: Body(node, order, module) for node in order if node.op == "scan"}

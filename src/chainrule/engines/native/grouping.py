@@ -6,7 +6,7 @@ maps share a loop where their order allows it, so that what they both read is re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from chainrule.engines.native.layouts import wide_view
 from chainrule.engines.native.turning import turns
@@ -19,6 +19,9 @@ MOVES = frozenset("reshape transpose reverse broadcast slice window".split())
 #: Ops that read an element more than once, so that what they read should not be computed anew each time.
 _REPEATING = frozenset("broadcast window gather contract fold".split())
 _DEAR = frozenset("exp log log1p expm1 tanh erf sin cos sigmoid rem random_bits gather pad div".split())
+
+#: Elements of an array that does not stay in the nearest cache.
+_LARGE = 8192
 
 Group = tuple[Node, ...]
 
@@ -88,9 +91,11 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
     """Stored nodes in their order, plain maps of one shape together where nothing stands in between.
 
     A map joins the last loop of its shape if whatever it reads is there before that loop begins, or is computed by the
-    loop itself, element by element.
+    loop itself, element by element; a large one only where the two have something to read in common: a processor
+    follows a few arrays through memory, and not dozens.
     """
     found: list[list[Node]] = []
+    touched: list[set[Node]] = []
     place: dict[Node, int] = {}
     latest: dict[tuple[int, ...], int] = {}
     for node in order:
@@ -99,16 +104,33 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
             near, far = _reached(node, stored)
             joined = found[target]
             before = all(place.get(below, -1) < target for below in near | far if below not in joined)
-            if not before or any(below in joined for below in far):
+            apart = node.size > _LARGE and near.isdisjoint(touched[target])
+            if not before or apart or any(below in joined for below in far):
                 target = -1
         if target < 0:
             target = len(found)
             found.append([])
+            touched.append(set())
             if is_map(node):
                 latest[node.shape] = target
         found[target].append(node)
+        if is_map(node):
+            touched[target] |= {node} | _reached(node, stored)[0]
         place[node] = target
     return [tuple(group) for group in found]
+
+
+def without_inner(found: Sequence[Group], stored: set[Node], kept: Collection[Node]) -> list[Group]:
+    """The groups without what nobody reads but their own loop, which has it at hand: it is no longer ``stored``.
+
+    ``kept`` are nodes that are wanted outside.
+    """
+    wanted = {*kept}
+    for group in found:
+        wanted.update(group[0].inputs if group[0].op in ("scan", "last", "stack") else reads(group, stored))
+    made = [tuple(node for node in group if node in wanted or not is_map(node)) for group in found]
+    stored -= {node for group in found for node in group} - {node for group in made for node in group}
+    return [group for group in made if group]
 
 
 def is_map(node: Node) -> bool:

@@ -55,7 +55,7 @@ def in_panels(graph: Graph) -> tuple[Graph, dict[str, Panels]]:
     outputs = list(graph.outputs.values())
     feeds = feeds_of(graph)
     axes = divided(outputs, feeds, LAID_OUT_FOR)
-    families = [_family(new, old, feeds, axes) for new, old in feeds.items() if _wants(new, old, axes)]
+    families = [_family(new, old, feeds) for new, old in feeds.items() if _wants(new, old, axes)]
     members = {old: feeds_new for family in families for old, feeds_new in family.items()}
     if not members:
         return graph, {}
@@ -71,22 +71,25 @@ def _wants(new: Node, old: Node, axes: Mapping[Node, int]) -> bool:
     return count >= LAID_OUT_FOR and count * WIDTH <= old.shape[1] * (1 + _PADDING)
 
 
-def _family(new: Node, old: Node, feeds: Mapping[Node, Node], axes: Mapping[Node, int]) -> dict[Node, Node]:
-    """A weight and the state that is updated with it, element by element: old -> new."""
-    found = {old: new}
-    waiting, seen = [new], set()
-    olds = {before: after for after, before in feeds.items()}
-    while waiting:
-        node = waiting.pop()
-        if node in seen or node.shape != new.shape:
-            continue
-        seen.add(node)
-        if node in olds and node not in found:
-            found[node] = olds[node]
-            waiting.append(olds[node])
-        if node.op in ELEMENTWISE:
-            waiting.extend(node.inputs)
+def _family(new: Node, old: Node, feeds: Mapping[Node, Node]) -> dict[Node, Node]:
+    """A weight and the state that goes with it, element by element, old -> new: what the new weight is computed of, and
+    what is computed of that."""
+    ways = {after: on_the_way(after) for after in feeds if (after.shape, after.dtype) == (new.shape, new.dtype)}
+    found, way = {old: new}, {node for node in ways[new] if _of_its_own(node)}
+    grown = True
+    while grown:
+        grown = False
+        for after, nodes in ways.items():
+            if feeds[after] not in found and not way.isdisjoint(nodes):
+                found[feeds[after]] = after
+                way |= {node for node in nodes if _of_its_own(node)}
+                grown = True
     return found
+
+
+def _of_its_own(node: Node) -> bool:
+    """Whether a node belongs to one weight: a number that is spread over an array may belong to all."""
+    return node.op not in ("broadcast", "constant")
 
 
 class _Layout:
@@ -160,6 +163,9 @@ class _Layout:
             return _joined(self.tiles[node], x.shape[-1])
         if len(axes) == 2 and self._is_zero_outside(x):
             return make("sum", (self._panel(x),), axes=(0, 1, 2))
+        if axes == (0,) and self._is_in_panels(x):
+            self.tiles[node] = make("sum", (self._panel(x),), axes=(1,))
+            return _joined(self.tiles[node], x.shape[-1])
         return None
 
     def _tile(self, node: Node) -> Node:
@@ -231,6 +237,14 @@ class _Layout:
         wide = [*letters[place][:-1], fresh, column]
         spread = self.known[node.inputs[1 - place]]
         return _contract(tiles, wide, spread, letters[1 - place], [fresh, row, column], place == 0)
+
+    def _is_in_panels(self, node: Node) -> bool:
+        """Whether a matrix is computed, element by element, of one that is in panels."""
+        if node.shape not in self._shapes:
+            return False
+        if node.op in ELEMENTWISE:
+            return any(self._is_in_panels(below) for below in node.inputs)
+        return node in self.members or (node.op == "contract" and self._is_gradient(node))
 
     def _is_zero_outside(self, node: Node) -> bool:
         """Whether what is computed of zeros beyond N is zero, so that a sum over all panels is the sum."""
