@@ -39,6 +39,7 @@ from chainrule.layers import (
     Scope,
     WeightNoise,
 )
+from chainrule.optimizers import schedules
 from chainrule.run import Run
 from chainrule.training import Callback, step
 
@@ -48,5 +49,5 @@ __all__ = [
     "BatchNorm", "Callback", "Chain", "Dense", "Dropout", "Flatten", "GaussianNoise", "LayerNorm", "Node", "Reshape",
     "Run", "Scope", "WeightNoise", "__version__", "augmentation", "data", "errors", "fit", "gradients", "graph",
     "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers", "prepare",
-    "regularizers", "relu", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
+    "regularizers", "relu", "schedules", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 #: A room may import rooms of lower rank, and those of its own rank as long as no circle comes of it.
 RANKS: dict[str, int] = {
-    **dict.fromkeys(("errors", "trees", "keys"), 0),
+    **dict.fromkeys(("errors", "trees", "keys", "curves"), 0),
     "graph": 1,
     "gradients": 2,
     **dict.fromkeys(("layers", "losses", "metrics", "initializers", "regularizers", "optimizers", "augmentation"), 3),

@@ -12,7 +12,7 @@ import chainrule as cr
 NAMES = """
 BatchNorm Callback Chain Dense Dropout Flatten GaussianNoise LayerNorm Node Reshape Run Scope WeightNoise __version__
 augmentation data errors fit gradients graph identity initializers layers leaky_relu load losses metrics optimizers
-prepare regularizers relu sigmoid softmax step step_function tanh training
+prepare regularizers relu schedules sigmoid softmax step step_function tanh training
 """.split()
 
 HEAVY = (

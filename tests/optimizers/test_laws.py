@@ -113,7 +113,7 @@ def test_each_number_may_be_a_schedule(name: str) -> None:
     if name in ("plain", "RMSprop", "RMSprop, centred", "Lion"):  # what is absent at 0 is there for a schedule
         schedules = {setting: schedule for setting, schedule in schedules.items() if getattr(optimizer, setting)}
     run, _ = descend(dataclasses.replace(optimizer, **schedules), rosenbrock, 10, engine="reference")
-    assert not run.numbers
+    assert set(run.numbers) == {f"numbers/{setting}.scale" for setting in schedules}
     np.testing.assert_allclose(run.parameters["place"], expected.parameters["place"], rtol=1e-12)
 
 

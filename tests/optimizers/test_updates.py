@@ -214,7 +214,7 @@ def test_no_unit_s_weights_are_longer_than_the_largest_norm(dtype: str) -> None:
 
 def test_a_scale_that_is_a_schedule() -> None:
     run, found = descend(Compose(SGD(0.001), Scale(lambda step: step * 0.5)), rosenbrock, 3)
-    assert list(run.numbers) == ["numbers/learning_rate"]
+    assert list(run.numbers) == ["numbers/learning_rate", "numbers/factor.scale"]
     p = np.array(START)
     for step in range(3):
         np.testing.assert_allclose([found["x"][step], found["y"][step]], p, rtol=1e-12)

@@ -11,6 +11,7 @@ from typing import Any
 from chainrule import augmentation, graph, initializers, layers, losses, optimizers, regularizers
 from chainrule.errors import ConfigurationError, RunFileError
 from chainrule.graph import composites
+from chainrule.optimizers import schedules
 
 _FUNCTIONS = {
     "identity": composites.identity,
@@ -25,13 +26,15 @@ _FUNCTIONS = {
     "exp": graph.exp,
 }
 _MODULES = (layers, initializers, losses, optimizers, regularizers, augmentation)
+#: A table says by the first of these what the class is; each kind has names of its own, such as Constant.
+_KINDS = {"type": _MODULES, "schedule": (schedules,)}
 _MAXIMUM_DEPTH = 32
 
 
-def _classes(custom: Iterable[Any]) -> dict[str, Any]:
+def _classes(kind: str, custom: Iterable[Any]) -> dict[str, Any]:
     known = {
         name: value
-        for module in _MODULES
+        for module in _KINDS[kind]
         for name, value in vars(module).items()
         if isinstance(value, type) and dataclasses.is_dataclass(value)
     }
@@ -53,7 +56,8 @@ def to_plain(value: Any) -> Any:
         return [to_plain(entry) for entry in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **{name: to_plain(v) for name, v in fields.items() if v is not None}}
+        kind = "schedule" if isinstance(value, schedules.Schedule) else "type"
+        return {kind: type(value).__name__, **{name: to_plain(v) for name, v in fields.items() if v is not None}}
     if isinstance(value, functools.partial) and not value.args:
         return {**to_plain(value.func), **{name: to_plain(v) for name, v in value.keywords.items()}}
     name = getattr(value, "__name__", "")
@@ -79,9 +83,11 @@ def from_plain(plain: Any, custom: Iterable[Any] = (), where: str = "model", dep
         functions = _FUNCTIONS | {entry.__name__: entry for entry in custom if not isinstance(entry, type)}
         function = _named(functions, rest.pop("function"), where, "function")
         return functools.partial(function, **rest) if rest else function
-    if "type" not in rest:
-        raise RunFileError(f"{where}: a table without a type")
-    return _construct(_named(_classes(custom), rest.pop("type"), where, "class"), rest, where)
+    for kind in _KINDS:
+        if kind in rest:  # an optimizer of your own may have a setting that is called schedule
+            named = _named(_classes(kind, custom), rest.pop(kind), where, "class" if kind == "type" else kind)
+            return _construct(named, rest, where)
+    raise RunFileError(f"{where}: a table without a type")
 
 
 def _named(known: Mapping[str, Any], name: Any, where: str, kind: str) -> Any:

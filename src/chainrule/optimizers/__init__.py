@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.optimizers import schedules
 from chainrule.optimizers.accumulation import Accumulate
 from chainrule.optimizers.adagrad import Adadelta, AdadeltaDirection, AdaGrad, AdaGradDirection
 from chainrule.optimizers.adam import Adam, AdamDirection, AdamW, AMSGrad
@@ -34,5 +35,5 @@ __all__ = [
     "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "Averaging", "ClipGlobalNorm", "ClipNorm", "ClipValue",
     "Compose", "DeltaBarDelta", "Descend", "Downhill", "Groups", "Lion", "LionDirection", "MaxNorm", "Momentum",
     "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates", "RMSprop", "RMSpropDirection", "Rprop",
-    "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope", "WeightDecay", "times",
+    "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope", "WeightDecay", "schedules", "times",
 ]  # fmt: skip

@@ -13,10 +13,10 @@ from chainrule.graph import Node
 from chainrule.graph.composites import sqrt
 from chainrule.initializers import Constant
 from chainrule.layers.scope import Record, Scope
+from chainrule.optimizers.schedules.schedule import Number as Number
+from chainrule.optimizers.schedules.schedule import follow
 
 Tree = dict[str, Node]
-#: A hyperparameter: a number, or a function from the step (a float node) to a node: a schedule.
-Number = float | Callable[[Node], Node]
 
 #: What other libraries call our hyperparameters.
 OTHER_WORDS = {
@@ -34,7 +34,7 @@ ELSEWHERE = {
     "use_ema": "Compose({name}(…), Averaging(0.999))",
     "ema_momentum": "Compose({name}(…), Averaging(0.999))",
     "gradient_accumulation_steps": "Accumulate(4, {name}(…))",
-    "lr_decay": "a schedule as learning_rate: a function of the step",
+    "lr_decay": "a schedule as learning_rate: {name}(schedules.InverseTime(0.1, 0.001))",
     "amsgrad": "AMSGrad",
     "decoupled_weight_decay": "AdamW",
 }
@@ -96,6 +96,8 @@ class UpdateScope:
     moving: bool = False
     #: A boolean node: what is stored is kept only where it holds. None: always.
     due: Node | None = None
+    #: What is to stand in the place of numbers, by their names: what the number was in, what it is to be out.
+    instead: Mapping[str, Callable[[Number], Number]] = field(default_factory=dict)
 
     def inside(self, place: int, label: str = "") -> UpdateScope:
         """The scope of an update within this one; a label stands before the names of its memory and its numbers."""
@@ -123,15 +125,29 @@ class UpdateScope:
         return Scope(self.record).normal(self._place(what, path), like.shape)
 
     def number(self, name: str, value: Number) -> Node:
-        """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step."""
-        full = f"{NUMBERS}/{self._own(name)}"
-        if callable(value):
-            step = graph.cast(self.step, self.record.dtype)
-            self.scheduled[full] = graph.lift(value(step), step)
-            return self.scheduled[full]
+        """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step.
+
+        The numbers of a schedule are such inputs too, of float64 (see `Schedule`), and so is what it is multiplied
+        with, 1 unless somebody changes it: "numbers/learning_rate.initial", "numbers/learning_rate.scale".
+        """
+        if name in self.instead:
+            value = self.instead[name](value)
+        own = self._own(name)
+        if not callable(value):
+            return self._input(own, value, self.record.dtype)
+        found = follow(own, value, graph.cast(self.step, "float64"), self._exactly)
+        found = graph.cast(found * self._exactly(f"{own}.scale", 1.0), self.record.dtype)
+        self.scheduled[f"{NUMBERS}/{own}"] = found
+        return found
+
+    def _exactly(self, own: str, value: float) -> Node:
+        return self._input(own, value, "float64")
+
+    def _input(self, own: str, value: float, dtype: str) -> Node:
+        full = f"{NUMBERS}/{own}"
         if self.numbers.setdefault(full, float(value)) != float(value):
-            raise ConfigurationError(f"an update asks for the number {name!r} as {self.numbers[full]} and as {value}")
-        return graph.input(full, (), self.record.dtype)
+            raise ConfigurationError(f"an update asks for the number {own!r} as {self.numbers[full]} and as {value}")
+        return graph.input(full, (), dtype)
 
     def count(self) -> Node:
         """The number of this step, counted from 1, as a float."""

@@ -165,7 +165,7 @@ class Training:
             if done < len(records):
                 self.stopped = "not finite"
                 built, _ = self.built(feed.spec, fed.indices.shape[1])
-                given = {**arrays, **self._fixed(fed.data), "batch/indices": fed.indices[done]}
+                given = {**arrays, **self._fixed(built, fed.data), "batch/indices": fed.indices[done]}
                 raise NotFiniteError(explain_not_finite(built.graph, given, records[done]))
             self._rest(callbacks)
             # As many as fit into a call at this speed, but no leap on the word of one measurement; and the next epoch
@@ -176,8 +176,8 @@ class Training:
         self, spec: DataSpec, data: Mapping[str, Array], indices: Array
     ) -> tuple[dict[str, Array], list[dict[str, Any]]]:
         """Take a step for each row of indices: the state after them, and their records."""
-        _, program = self.built(spec, indices.shape[1])
-        arrays, logs = program.repeat(self.arrays, self._fixed(data), {"batch/indices": indices}, until="finite")
+        built, program = self.built(spec, indices.shape[1])
+        arrays, logs = program.repeat(self.arrays, self._fixed(built, data), {"batch/indices": indices}, until="finite")
         first, size = int(self.arrays["step"]), indices.shape[1]
         rate = {
             name.rpartition("/")[2]: value for name, value in self.numbers.items() if name.endswith("learning_rate")
@@ -189,10 +189,10 @@ class Training:
             for row in range(len(logs["finite"]))
         ]
 
-    def _fixed(self, data: Mapping[str, Array]) -> dict[str, Array]:
+    def _fixed(self, built: BuiltStep, data: Mapping[str, Array]) -> dict[str, Array]:
         """What is the same for each step of a call."""
         fixed = {f"data/{name}": array for name, array in data.items()}
-        fixed |= {name: np.asarray(value, self.dtype) for name, value in self.numbers.items()}
+        fixed |= {name: np.asarray(value, built.dtypes.get(name, self.dtype)) for name, value in self.numbers.items()}
         return fixed | {"seed": np.asarray(self.seed & 0xFFFFFFFF, np.uint32)}
 
     def _rest(self, callbacks: Sequence[Callback]) -> None:

@@ -6,6 +6,7 @@ A step is a function of ``state`` and ``batch`` that says what happens; `step` m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
 from chainrule.graph.composites import is_finite
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
-from chainrule.optimizers.updates import Optimizer, UpdateScope, global_norm
+from chainrule.optimizers.updates import Number, Optimizer, UpdateScope, global_norm
 from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch, DataSpec
 
@@ -52,6 +53,8 @@ class StepState:
         self.descents: list[Descent] = []
         self.numbers: dict[str, float] = {}
         self.scheduled: dict[str, Node] = {}
+        #: What is to stand in the place of hyperparameters, by their names: see `UpdateScope`.
+        self.instead: dict[str, Callable[[Number], Number]] = {}
         self._models: dict[str, AnyLayer] = {}
         self._penalties = 0
 
@@ -95,11 +98,13 @@ class StepState:
         self._penalties += 1
         name = "penalty" + str(self._penalties) * (self._penalties > 1)
         with scope("penalty", absolute=True):
-            inner = UpdateScope(self._record, name, self.number, self.numbers, self.scheduled)
-            found = regularizer.apply(inner, self.parameters(model))
+            found = regularizer.apply(self._updates(name), self.parameters(model))
         if not isinstance(found, Node) or found.shape:
             raise ConfigurationError(f"{regularizer!r} gave {found!r}, and a penalty is a scalar node")
         return found
+
+    def _updates(self, name: str) -> UpdateScope:
+        return UpdateScope(self._record, name, self.number, self.numbers, self.scheduled, instead=self.instead)
 
     def augment(self, augmentation: Augmentation, samples: Samples) -> Samples:
         """Samples as an augmentation changes them, by random numbers that are new in each step."""
@@ -126,8 +131,7 @@ class StepState:
         name = self._descent_name("+".join(getattr(model, "name", "") or "" for model in chosen))
         self.descents.append(Descent(name, loss, parameters, slopes))
         with scope("optimizer", absolute=True), phase("update"):
-            inner = UpdateScope(self._record, name, self.number, self.numbers, self.scheduled)
-            moves = optimizer.apply(inner, slopes, parameters)
+            moves = optimizer.apply(self._updates(name), slopes, parameters)
             if set(moves) != set(parameters):
                 raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
             for path, parameter in parameters.items():
@@ -172,6 +176,11 @@ class BuiltStep:
     applied: tuple[Applied, ...]
     #: Each layer object with its path: a graph that is built later finds a shared layer where it stands.
     layers: tuple[tuple[AnyLayer, str], ...] = ()
+
+    @functools.cached_property
+    def dtypes(self) -> Mapping[str, str]:
+        """The dtypes of the graph's inputs, by name."""
+        return {name: node.dtype for name, node in self.graph.inputs.items()}
 
 
 @dataclass(frozen=True)
@@ -219,7 +228,8 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
 
     Inputs: "step", "seed", "batch/indices", "data/…", "numbers/…", and the state: "parameters/…", "state/…",
     "optimizer/…". Outputs: the new state under the same names, what the function records, "gradient_norm",
-    "finite", and the "learning_rate" of a schedule. If a loss or a gradient is not finite, the state stays as it was.
+    "finite", and what schedules gave ("learning_rate"). If a loss or a gradient is not finite, the state stays as it
+    was.
     """
     with Build() as build:
         record = Record(dtype)
@@ -252,8 +262,7 @@ def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str
     for descent in state.descents:
         finite = graph.logical_and(finite, is_finite(descent.loss))
     for name, node in state.scheduled.items():
-        if name.endswith("learning_rate"):
-            logs.setdefault(name.rpartition("/")[2], node)
+        logs.setdefault(name.rpartition("/")[2], node)
     logs["gradient_norm"] = norm
     logs["finite"] = finite
     outputs: dict[str, Node] = {}
