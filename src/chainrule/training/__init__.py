@@ -15,6 +15,7 @@ from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
 from chainrule.training.log import Log
 from chainrule.training.loop import Training
+from chainrule.training.plateau import ReduceOnPlateau
 from chainrule.training.step import (
     BuiltStep,
     Descent,
@@ -29,7 +30,7 @@ from chainrule.training.step import (
 from chainrule.training.supervised import supervised
 
 __all__ = [
-    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch", "Step",
-    "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
+    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch", "ReduceOnPlateau",
+    "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
     "build_measure", "build_step", "initial_state", "step", "supervised",
 ]  # fmt: skip
