@@ -30,7 +30,7 @@ from chainrule.training.step import (
 from chainrule.training.supervised import supervised
 
 __all__ = [
-    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch", "ReduceOnPlateau",
-    "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement", "Training", "build_gradients",
-    "build_measure", "build_step", "initial_state", "step", "supervised",
+    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch",
+    "ReduceOnPlateau", "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement",
+    "Training", "build_gradients", "build_measure", "build_step", "initial_state", "step", "supervised",
 ]  # fmt: skip
