@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import graph
+from chainrule.engines.native import NativeEngine
 from chainrule.engines.protocol import Program
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ChainruleError, ConfigurationError, DataError, EngineError, ShapeError
@@ -323,3 +325,15 @@ def test_weights_that_are_all_nothing_are_refused(run: cr.Run) -> None:
     _, test = iris()
     with pytest.raises(DataError, match="all weights are 0"):
         run.evaluate(cr.data.Dataset(test.inputs, test.targets, np.zeros(len(test)), test.classes))
+
+
+def test_a_loaded_run_predicts_without_its_training_step(tmp_path: Path) -> None:
+    """The step of a large network takes seconds to compile, and whoever only predicts has no use for it."""
+    train, test = cr.data.load("iris")
+    run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=1)
+    expected = run.predict(test.inputs)
+    engine = NativeEngine()
+    loaded = cr.load(run.save(tmp_path / "run"), engine=engine)
+    assert (loaded.predict(test.inputs) == expected).all()
+    assert len(loaded.layers) == 3
+    assert len(engine.compilations) == 1

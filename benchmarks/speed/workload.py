@@ -23,6 +23,9 @@ class Update:
 
     kind: Literal["plain", "momentum", "adam"]
     rate: float
+    #: The global norm to which gradients are clipped, and the steps in which a cosine takes the rate to 0; 0 for none.
+    clip: float = 0.0
+    cosine: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Workload:
     def __str__(self) -> str:
         extra = " + batch norm" * self.normalized + f" + dropout {self.dropout}" * (self.dropout > 0)
         update = {"plain": "plain descent", "momentum": "momentum", "adam": "Adam"}[self.update.kind]
+        update += ", global norm clipped" * (self.update.clip > 0) + ", cosine schedule" * (self.update.cosine > 0)
         return f"{'-'.join(map(str, self.sizes))} {self.hidden}{extra}, {update}, batch {self.batch}"
 
 

@@ -227,10 +227,7 @@ class Run(Training):
     @property
     def layers(self) -> tuple[Applied, ...]:
         """The layers as they were applied, with shapes: what a summary shows."""
-        spec = self._known_spec()
-        if not self._programs:
-            self.built(spec, min(self.batch_size, spec.samples))
-        return self._programs[0][2].applied
+        return self.any_graph(self._known_spec()).applied
 
     def evaluate(self, data: Data, metrics: Metrics = ()) -> dict[str, float]:
         """Numbers of a whole set: the mean loss, and the accuracy of classes, by sample weights; and metrics.

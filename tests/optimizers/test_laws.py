@@ -120,14 +120,14 @@ def test_each_number_may_be_a_schedule(name: str) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_no_number_is_baked_in(name: str) -> None:
     run, _ = descend(SETTINGS[name], rosenbrock, 1, engine="reference")
-    programs = [program for *_, program in run._programs]
+    programs = [*run._programs.values()]
     idle = {"kept short"}  # a point is no unit with incoming weights
     assert len(set(run.numbers) - set(programs[0].graph.inputs)) == (name in idle)
     assert run.numbers or name == "scheduled"
     for number in run.numbers:
         run.numbers[number] = 0.5 * run.numbers[number]
     run.fit(ones(1), epochs=3)
-    assert [program for *_, program in run._programs] == programs
+    assert [*run._programs.values()] == programs
 
 
 # ---- accumulation ----

@@ -145,12 +145,12 @@ def test_it_remembers_what_it_needs_and_no_more(optimizer: Optimizer, kept: set[
 def test_a_learning_rate_is_an_input_that_never_recompiles() -> None:
     run, _ = descend(SGD(0.001), parabola, 1)
     assert run.numbers == {"numbers/learning_rate": 0.001}
-    programs = [program for *_, program in run._programs]
+    programs = [*run._programs.values()]
     before = run.parameters["place"]
     run.numbers["numbers/learning_rate"] = 0.0
     run.fit(ones(1), epochs=2)
     np.testing.assert_array_equal(run.parameters["place"], before)
-    assert [program for *_, program in run._programs] == programs
+    assert [*run._programs.values()] == programs
     np.testing.assert_array_equal(run.history.steps["learning_rate"], [0.001, 0.0])
 
 

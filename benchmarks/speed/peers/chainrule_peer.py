@@ -30,11 +30,15 @@ def model_of(workload: Workload) -> cr.Chain:
 
 def step_of(workload: Workload, model: cr.Chain) -> cr.training.Step:
     """The step of a workload: what the peers do, no more (`fit` also counts the classes that are right)."""
+    update = workload.update
+    rate = cr.optimizers.schedules.Cosine(update.rate, update.cosine) if update.cosine else update.rate
     optimizer: cr.optimizers.Optimizer = {
-        "plain": cr.optimizers.SGD(workload.update.rate),
-        "momentum": cr.optimizers.SGD(workload.update.rate, momentum=0.9),
-        "adam": cr.optimizers.Adam(workload.update.rate),
-    }[workload.update.kind]
+        "plain": cr.optimizers.SGD(rate),
+        "momentum": cr.optimizers.SGD(rate, momentum=0.9),
+        "adam": cr.optimizers.Adam(rate),
+    }[update.kind]
+    if update.clip:
+        optimizer = cr.optimizers.Compose(cr.optimizers.ClipGlobalNorm(update.clip), optimizer)
 
     def function(state: cr.training.StepState, batch: cr.training.Batch) -> dict[str, cr.Node]:
         outputs = state.apply(model, batch.inputs)

@@ -38,6 +38,11 @@ def loss_of(workload: Workload, parameters: Any, running: Any, x: Any, labels: A
 def updated(workload: Workload, state: Any, slopes: Any) -> Any:
     """The parameters and the optimizer's memory after the step."""
     rate, parameters = workload.update.rate, state["parameters"]
+    if workload.update.cosine:
+        rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * state["at"] / workload.update.cosine))
+    if workload.update.clip:
+        norm = jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(slopes)))
+        slopes = jax.tree.map(lambda g: g * jnp.minimum(1.0, workload.update.clip / norm), slopes)
     if workload.update.kind == "plain":
         return jax.tree.map(lambda p, g: p - rate * g, parameters, slopes), state["memory"]
     if workload.update.kind == "momentum":

@@ -10,7 +10,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 
-from benchmarks.speed.workload import EPSILON, KEPT, Array, Given
+from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
 
 DTYPE = "float32"
 
@@ -39,6 +39,11 @@ def network(given: Given) -> Any:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss)
     return model
+
+
+def refuses(workload: Workload) -> str:
+    """Why it does not do this workload, or nothing."""
+    return "it stands here for the record, by plainer rows" if workload.update.clip else ""
 
 
 class Runner:

@@ -50,6 +50,8 @@ class Runner:
         self.inputs, self.labels = torch.from_numpy(given.inputs), torch.from_numpy(given.labels).long()
         self.model = network(given).train()
         self.optimizer = optimizer_of(workload, self.model.parameters())
+        self.clip, steps = workload.update.clip, workload.update.cosine
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps) if steps else None
         cross_entropy = workload.loss == "cross_entropy"
         model = self.model
 
@@ -72,6 +74,10 @@ class Runner:
             loss = self.loss_of(self.inputs, self.labels, index)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            if self.clip:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.clip, foreach=True)
             self.optimizer.step()
+            if self.schedule is not None:
+                self.schedule.step()
             losses.append(loss.detach())
         return losses

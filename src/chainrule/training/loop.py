@@ -51,7 +51,8 @@ class Training:
         self.metrics: tuple[Metric, ...] = ()
         self._callbacks: Sequence[Callback] = ()
         self._restored: dict[str, Any] = {}
-        self._programs: list[tuple[DataSpec, int, BuiltStep, Program]] = []
+        self._graphs: list[tuple[DataSpec, int, BuiltStep]] = []
+        self._programs: dict[BuiltStep, Program] = {}
         self._pauses: set[int] = set()
         self._count = 1
 
@@ -79,26 +80,32 @@ class Training:
         """What `remembered` gave: handed to the callbacks of the next loop."""
         self._restored = dict(states)
 
-    def built(self, spec: DataSpec, size: int) -> tuple[BuiltStep, Program]:
-        """The step's graph for a batch size, compiled when it is first met."""
-        for known, known_size, built, program in self._programs:
+    def graph(self, spec: DataSpec, size: int) -> BuiltStep:
+        """The step's graph for a batch size, built when it is first met."""
+        for known, known_size, built in self._graphs:
             if known == spec and known_size == size:
-                return built, program
+                return built
         built = build_step(self.step, spec, size, self.dtype)
-        program = self.engine.compile(built.graph)
-        self._programs.append((spec, size, built, program))
+        self._graphs.append((spec, size, built))
         if not self.arrays:
             self.arrays = initial_state(built, self.seed)
         self.numbers = {**built.numbers, **self.numbers}
-        return built, program
+        return built
+
+    def built(self, spec: DataSpec, size: int) -> tuple[BuiltStep, Program]:
+        """The step's graph for a batch size, compiled when it is first met."""
+        built = self.graph(spec, size)
+        if built not in self._programs:
+            self._programs[built] = self.engine.compile(built.graph)
+        return built, self._programs[built]
+
+    def any_graph(self, spec: DataSpec) -> BuiltStep:
+        """A graph of the step for whatever batch size: which layers there are is the same in all. None is compiled."""
+        return self._graphs[0][2] if self._graphs else self.graph(spec, min(self.batch_size, spec.samples))
 
     def known_layers(self) -> tuple[tuple[AnyLayer, str], ...]:
         """Every layer object of the step, with the path of its parameters."""
-        if self.spec is None:
-            return ()
-        if not self._programs:
-            self.built(self.spec, min(self.batch_size, self.spec.samples))
-        return self._programs[0][2].layers
+        return self.any_graph(self.spec).layers if self.spec is not None else ()
 
     def loop(
         self,

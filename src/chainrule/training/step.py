@@ -164,7 +164,7 @@ class StepState:
         return name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BuiltStep:
     """A step as a graph, with what lives beside it."""
 
