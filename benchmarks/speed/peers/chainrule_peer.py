@@ -67,7 +67,8 @@ class Runner:
         self.run_of, self.program = run, run.built(run.spec, workload.batch)[1]
         _, arrays = feed(data, run.preparation, None)
         self.fixed: dict[str, Array] = {f"data/{name}": array for name, array in arrays.items()}
-        self.fixed |= {name: np.asarray(value, np.float32) for name, value in run.numbers.items()}
+        dtypes = {name: node.dtype for name, node in self.program.graph.inputs.items()}
+        self.fixed |= {name: np.asarray(value, dtypes[name]) for name, value in run.numbers.items()}
         self.fixed["seed"] = np.asarray(0, np.uint32)
         self.state = run.arrays
 
