@@ -49,6 +49,7 @@ from chainrule.training.progress import Progress
 if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
+    from chainrule.explain.learning_rate import LearningRates
 
 __all__ = ["Data", "Run"]
 _CHUNK = 1024
@@ -397,6 +398,12 @@ class Run(Training):
         from chainrule.explain.check import check_gradients
 
         return check_gradients(self, data, **settings)
+
+    def find_learning_rate(self, data: Data, **settings: Any) -> LearningRates:
+        """See which learning rate suits, by some steps of a copy; see `chainrule.explain.learning_rate`."""
+        from chainrule.explain.learning_rate import find_learning_rate
+
+        return find_learning_rate(self, data, **settings)
 
     def save(self, folder: str | Path) -> Path:
         """Write the run as a folder of plain files; `load` brings it back, to be used or trained on."""

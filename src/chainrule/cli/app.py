@@ -11,6 +11,7 @@ from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
 from chainrule.cli.explain import explain
 from chainrule.cli.predict import predict
+from chainrule.cli.rate import rate
 from chainrule.cli.train import train
 
 # Plain help instead of boxes: worked examples keep their lines, in 80 columns and in a pipe.
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, evaluate, predict, explain, check, doctor):
+for one in (train, rate, evaluate, predict, explain, check, doctor):
     app.command()(one)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -196,12 +197,14 @@ def make_optimizer(
     )
 
 
-def told_optimizer(optimizer: Optimizer | None) -> str:
-    """The optimizer in words, with its numbers."""
+def told_optimizer(optimizer: Optimizer | None, *, rate: bool = True) -> str:
+    """The optimizer in words, with its numbers; without ``rate``, the learning rate is left out."""
     if optimizer is None:
         return "a step of your own"
-    settings: Mapping[str, Any] = vars(optimizer)
-    shown = [f"{name.replace('_', ' ')} {value:g}" for name, value in settings.items() if _is_told(name, value)]
+    settings: Mapping[str, Any] = {name: v for name, v in vars(optimizer).items() if rate or name != "learning_rate"}
+    shown = [
+        f"{name.replace('_', ' ')} {told_number(value)}" for name, value in settings.items() if _is_told(name, value)
+    ]
     names = {"SGD": "gradient descent"}
     kind = names.get(type(optimizer).__name__, type(optimizer).__name__)
     return ", ".join([kind, *shown, *(["in Nesterov's form"] if settings.get("nesterov") else [])])
@@ -217,8 +220,27 @@ def told_regularizer(regularizer: Regularizer | None) -> list[str]:
     return [f"penalty {names.get(kind, kind)} of {' and '.join(rates)}"]
 
 
+def told_number(value: Any) -> str:
+    """A number, or a schedule with its numbers.
+
+    >>> from chainrule.optimizers.schedules import Cosine, Warmup
+    >>> told_number(0.1), told_number(Warmup(10, Cosine(0.1, 900)))
+    ('0.1', 'Warmup(10, Cosine(0.1, 900))')
+    """
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    if not dataclasses.is_dataclass(value):
+        return "by a function"
+    settings = [
+        told_number(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) != field.default
+    ]
+    return f"{type(value).__name__}({', '.join(settings)})"
+
+
 def _is_told(name: str, value: Any) -> bool:
-    return name in ("learning_rate", "momentum") and isinstance(value, int | float) and value != 0
+    return name in ("learning_rate", "momentum") and value != 0
 
 
 def _activations() -> Mapping[str, Callable[[Any], Any]]:
