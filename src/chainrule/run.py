@@ -15,6 +15,7 @@ from chainrule.augmentation import Augmentation
 from chainrule.data import Dataset, Preparation, Stream
 from chainrule.data.batches import epoch_order
 from chainrule.data.checking import plain_array
+from chainrule.data.describing import contents
 from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError, StreamError
@@ -148,6 +149,8 @@ class Run(Training):
             refuse_other_metrics(self.metrics, validation, self.model is not None)
             validate = functools.partial(self.evaluate, validation, self.metrics)
         self._tell_differences()
+        parts = {"training": contents(train)} | ({} if validation is None else {"validation": contents(validation)})
+        self.source = {**self.source, "parts": parts}
         try:
             last = _ENDLESS if epochs is None else epochs
             self.loop(spec.samples, self._feed(train, spec, arrays, last), last, watching, validate)
@@ -404,6 +407,23 @@ class Run(Training):
         from chainrule.explain.learning_rate import find_learning_rate
 
         return find_learning_rate(self, data, **settings)
+
+    def report(self, path: str | Path, test: Data | None = None) -> Path:
+        """Write a page of HTML about this run, and give its place: curves, data, model, settings, how to do it again.
+
+        It is one file that needs no network and no script. With ``test`` data it says how well the run does on them:
+        a confusion matrix of classes, residuals of numbers. A ``path`` that is a folder gets a report.html in it.
+
+        >>> import chainrule as cr
+        >>> train, test = cr.data.load("iris")
+        >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=3)
+        >>> import tempfile
+        >>> run.report(tempfile.mkdtemp(), test).name
+        'report.html'
+        """
+        from chainrule.report import write_report
+
+        return write_report(self, path, test)
 
     def save(self, folder: str | Path) -> Path:
         """Write the run as a folder of plain files; `load` brings it back, to be used or trained on."""

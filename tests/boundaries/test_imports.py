@@ -18,7 +18,7 @@ RANKS: dict[str, int] = {
     "gradients": 2,
     **dict.fromkeys(("layers", "losses", "metrics", "initializers", "regularizers", "optimizers", "augmentation"), 3),
     "training": 4,
-    **dict.fromkeys(("explain", "fitting", "formats", "run"), 5),
+    **dict.fromkeys(("explain", "fitting", "formats", "report", "run"), 5),
     # The leaves, and the public names, which gather what lies below.
     **dict.fromkeys(("estimators", "studio", "cli", "extending", "__main__", ""), 6),
 }

@@ -12,6 +12,7 @@ from chainrule.cli.evaluate import evaluate
 from chainrule.cli.explain import explain
 from chainrule.cli.predict import predict
 from chainrule.cli.rate import rate
+from chainrule.cli.report import report
 from chainrule.cli.train import train
 
 # Plain help instead of boxes: worked examples keep their lines, in 80 columns and in a pipe.
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, rate, evaluate, predict, explain, check, doctor):
+for one in (train, rate, evaluate, predict, report, explain, check, doctor):
     app.command()(one)
 
 
@@ -46,7 +47,7 @@ def root(
                                     the same for a table of your own
 
     `chainrule train --help` goes on from here, with examples. A run is a folder
-    of plain files: evaluate, predict, explain and check take that folder.
+    of plain files: evaluate, predict, report, explain and check take that folder.
     """
     if version:
         from chainrule import __version__

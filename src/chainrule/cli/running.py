@@ -7,10 +7,10 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import ConfigurationError, RunFileError
 
@@ -30,6 +30,20 @@ def command(*words: object) -> str:
     import shlex
 
     return " ".join([program(), *(shlex.quote(str(word)) for word in words)])
+
+
+def spelled(name: str, options: Mapping[str, Any]) -> str:
+    """A command with what was given to it, as it can be typed again.
+
+    >>> spelled("train", {"data": "iris.csv", "seed": None, "ignore": ["id", "a b"], "batch_size": "32", "quiet": True})
+    "chainrule train iris.csv --ignore id --ignore 'a b' --batch-size 32 --quiet"
+    """
+    words: list[object] = [options["data"]] if options.get("data") is not None else []
+    for option, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            if option != "data" and one is not None and one is not False:
+                words += [f"--{option.replace('_', '-')}", *([] if one is True else [one])]
+    return command(name, *words)
 
 
 def program() -> str:

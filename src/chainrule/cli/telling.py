@@ -76,11 +76,12 @@ def tell_model(run: Run, plan: Plan) -> None:
     say()
 
 
-def tell_next(run: Run, folder: Path, test: Dataset, worst: int | None) -> None:
+def tell_next(run: Run, folder: Path, report: Path | None, test: Dataset, worst: int | None) -> None:
     """Where the run is, and what can be done with it: commands that work as they stand."""
     sample = worst or 0
     say()
-    say_entry("Saved", f"{folder}: plain files, for other tools too (safetensors, TOML, JSON lines)")
+    page = [] if report is None else [f"{report}: curves, result, data and settings, to open in a browser"]
+    say_entry("Saved", f"{folder}: plain files, for other tools too (safetensors, TOML, JSON lines)", *page)
     say()
     say(("Next", "bold"))
     commands = [

@@ -179,9 +179,12 @@ def train(
     how to go on; going on, after a kill too, ends with the same bits as never
     having stopped.
     """
+    options = dict(locals())
     from chainrule.cli.choices import duration, engine_name
+    from chainrule.cli.running import spelled
     from chainrule.cli.training import Plan, finish, go_on, start
 
+    typed = spelled("train", options)
     used = engine_name(engine)
     given = {name: value for name, value in locals().items() if name in _FIXED and value is not None}
     lasting = {"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "engine": used}
@@ -193,7 +196,7 @@ def train(
                 f"--resume goes on as the run began, so {named} cannot be given with it; "
                 "--epochs, --patience, --stop-loss, --max-steps, --max-time, --keep, --best and --engine can"
             )
-        raise typer.Exit(finish(go_on(resume, lasting, quiet)))
+        raise typer.Exit(finish(go_on(resume, lasting, typed, quiet)))
     if data is None:
         raise DataError(
             "train on what? Name the data:\n" + "\n".join(f"  chainrule train {example}" for example in _EXAMPLES)
@@ -201,4 +204,4 @@ def train(
     plan: Plan = Plan.of({**lasting, "validation": validation, "class_weights": class_weights})
     kept = ("validation", "class_weights", "output")
     settings: dict[str, Any] = {name: value for name, value in given.items() if name not in kept}
-    raise typer.Exit(finish(start(data, settings, plan, output, quiet)))
+    raise typer.Exit(finish(start(data, settings, plan, output, typed, quiet)))

@@ -14,7 +14,7 @@ from chainrule.cli.exits import INTERRUPTED, MISTAKE, TERMINATED
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
-from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
+from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset
@@ -102,12 +102,12 @@ class Session:
     quiet: bool
 
 
-def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | None, quiet: bool) -> Session:
+def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | None, typed: str, quiet: bool) -> Session:
     """A new run: the data found and recognised, the model made, the folder claimed."""
     from chainrule.cli.telling import tell_data, tell_model
 
     run, (part, validation, test) = untrained(data, settings, plan, plan.engine)
-    run.source["training"] = plan.to_dict()
+    run.source |= {"training": plan.to_dict(), "commands": [typed]}
     folder = claim_folder(output, run.name)
     run.save(folder)  # what cannot be written to is found before the training, not after it
     if not quiet:
@@ -165,7 +165,7 @@ def _divided(train: Dataset, plan: Plan, seed: int) -> tuple[Dataset, Dataset | 
     return part.weigh_classes("balanced"), validation
 
 
-def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
+def go_on(folder: Path, lasting: Mapping[str, Any], typed: str, quiet: bool) -> Session:
     """A run that was saved, with the data it was trained on, as it was; ``lasting`` is what is new about its plan."""
     from chainrule.engines.choose import choose
 
@@ -185,7 +185,9 @@ def go_on(folder: Path, lasting: Mapping[str, Any], quiet: bool) -> Session:
     if plan.max_steps is not None and steps >= plan.max_steps:
         more = command("train", "--resume", folder, "--max-steps", steps + plan.max_steps)
         raise ConfigurationError(f"{folder} has done its {steps:,} steps. To give it more: {more}")
-    run.source = {**run.source, "training": plan.to_dict()}
+    before = run.source.get("commands")
+    commands = [*before, typed] if isinstance(before, list) else [typed]
+    run.source = {**run.source, "training": plan.to_dict(), "commands": commands}
     different = run.differences()
     run.made_with = {}
     run.save(folder)  # what cannot be written to is found before the training, not after it
@@ -201,6 +203,7 @@ def finish(session: Session) -> int:
     """Train, save, and say how it went; the exit code."""
     from chainrule.cli.results import tell_results
     from chainrule.cli.telling import tell_next
+    from chainrule.report import write_report
     from chainrule.training import Checkpoint, StopAfter
 
     run, folder, plan = session.run, session.folder, session.plan
@@ -226,10 +229,15 @@ def finish(session: Session) -> int:
     if not session.quiet:
         say()
     worst = tell_results(run, session.test, "Test", brief=session.quiet, baseline=session.part)
+    report: Path | None = None
+    try:
+        report = write_report(run, saved, session.test, "the test part, which took no part in the training")
+    except (ChainruleError, OSError) as error:  # the run is there, whatever becomes of the page about it
+        say(f"there is no report: {error}", error=True)
     if session.quiet:
         say(f"saved in {saved}")
     else:
-        tell_next(run, saved, session.test, worst)
+        tell_next(run, saved, report, session.test, worst)
     if budget.spent:
         more = ["--max-steps", 2 * plan.max_steps] if plan.max_steps and len(run.history) >= plan.max_steps else []
         say(f"Stopped, since {run.stopped.partition(';')[0]}. To go on:", error=True)

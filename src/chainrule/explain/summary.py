@@ -33,9 +33,16 @@ def summarize(run: Run) -> str:
     ────────────────────────────────────────────────────────────
     67 parameters in 4 arrays: 268 B as float32; 268 B of optimizer memory
     """
-    lines = _rows(run)
+    lines = layer_rows(run)
     heads = ("layer", "", "in → out", "parameters", "")
     text = list(table(heads, lines, right=(3,)))
+    told = totals(run)
+    first, _, rest = told.partition("; ")
+    return "\n".join([*text, text[1], *([told] if len(told) <= _WIDTH else [f"{first};", rest])])
+
+
+def totals(run: Run) -> str:
+    """How many parameters there are, and what they, the state and the optimizer take."""
     sizes = {
         kind: sum(array.nbytes for name, array in run.arrays.items() if name.startswith(f"{kind}/"))
         for kind in (PARAMETERS, STATE, OPTIMIZER)
@@ -46,11 +53,10 @@ def summarize(run: Run) -> str:
     total += f"{_bytes(sizes[PARAMETERS])} as {run.dtype}"
     beside = [f"{_bytes(sizes[STATE])} of state"] if sizes[STATE] else []
     beside += [f"{_bytes(sizes[OPTIMIZER])} of optimizer memory"] if sizes[OPTIMIZER] else []
-    told = "; ".join([total, *beside])
-    return "\n".join([*text, text[1], *([told] if len(told) <= _WIDTH else [f"{total};", "; ".join(beside)])])
+    return "; ".join([total, *beside])
 
 
-def _rows(run: Run) -> list[tuple[str, str, str, str, str]]:
+def layer_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
     """A row a layer; a layer that is met again is one row, with the number of times it is applied."""
     shapes = {path: array.shape for path, array in run.parameters.items()}
     times = Counter(_place(each) for each in run.layers)
