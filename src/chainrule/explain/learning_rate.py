@@ -122,7 +122,7 @@ def _copy(run: Run, lowest: float, highest: float, steps: int) -> Run:
 
     other = copy.copy(run)
     other.step = dataclasses.replace(run.step, function=function)
-    other.arrays, other._programs, other.history, other.made_with = dict(run.arrays), [], History(), {}
+    other.arrays, other._programs, other.history, other.made_with = dict(run.arrays), {}, History(), {}
     other.numbers = {name: value for name, value in run.numbers.items() if name not in rates}
     other.restore_callbacks({})
     return other
