@@ -11,6 +11,7 @@ from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
+from chainrule.engines.native.scheduling import early
 from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
 from chainrule.engines.native.text import Value, Writer
 from chainrule.engines.native.types import BYTES
@@ -108,6 +109,8 @@ class Block:
         self.shares: dict[Group, Share | None] = parts if cores > 1 else dict.fromkeys(self.groups)
         #: Whether any of it is shared between cores; what is not is done by the first alone.
         self.shared: bool = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
+        self.groups = early(self.groups, self.read, parts, self.replaces)
+        parts = {group: parts[group] for group in self.groups}
         listed = waits(self.groups, [self.read[group] for group in self.groups], [*parts.values()], self.replaces)
         apart = dict(zip(self.groups, listed, strict=True))
         self.waits = {group: self.shared and wait for group, wait in apart.items()}
