@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from chainrule.errors import ConfigurationError, NotFiniteError
 from chainrule.graph import Node
 from chainrule.optimizers.schedules import Exponential
 from chainrule.optimizers.updates import Number
-from chainrule.training import Batch, Callback, History, StepState
+from chainrule.training import Batch, Callback, StepState
 
 if TYPE_CHECKING:
     from chainrule.run import Data, Run
@@ -120,11 +119,9 @@ def _copy(run: Run, lowest: float, highest: float, steps: int) -> Run:
         state.instead["learning_rate"] = growing
         return run.step.function(state, batch)
 
-    other = copy.copy(run)
-    other.step = dataclasses.replace(run.step, function=function)
-    other.arrays, other._programs, other.history, other.made_with = dict(run.arrays), {}, History(), {}
+    other = run.aside(dataclasses.replace(run.step, function=function))
     other.numbers = {name: value for name, value in run.numbers.items() if name not in rates}
-    other.restore_callbacks({})
+    other.made_with = {}
     return other
 
 

@@ -71,6 +71,13 @@ class Training:
         still._callbacks, still._restored = (), self.remembered()
         return still
 
+    def aside(self, step: Step) -> Self:
+        """This training as it is now, to try another step: what that does is unknown to this one."""
+        other = self.moment()
+        other.step, other.history, other._restored = step, History(), {}
+        other._graphs, other._programs, other._pauses = [], {}, set()
+        return other
+
     def remembered(self) -> dict[str, Any]:
         """What the callbacks keep for a resumed training, by name."""
         now = {name: callback.state() for name, callback in _named(self._callbacks)}
