@@ -53,8 +53,9 @@ def fit(
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
     ``augmentation`` changes the samples that are learned from. The same seed, machine and version give the same bits.
-    ``progress`` writes a line an epoch (None: on a terminal). ``metrics`` are measured on the validation data after
-    each epoch, see `Run.evaluate`. Data that do not lie in memory come as a `chainrule.data.stream`.
+    ``progress`` shows a line an epoch (None: on a terminal and in a notebook). ``metrics`` are measured on the
+    validation data after each epoch, see `Run.evaluate`. Data that do not lie in memory come as a
+    `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
     `NotFiniteError`, which names the node, at the first step that is not finite; `StreamError` where a stream breaks

@@ -46,6 +46,7 @@ from chainrule.training.feeding import (
 from chainrule.training.feeds import Feed, Resident, Staged
 from chainrule.training.predicting import Predictor, Setting
 from chainrule.training.progress import Progress
+from chainrule.training.showing import is_watched
 
 if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
@@ -138,7 +139,7 @@ class Run(Training):
         watching = list(callbacks)
         if steps is not None or seconds is not None:
             watching.append(StopAfter(steps=steps, seconds=seconds))
-        if progress or (progress is None and _on_terminal()):
+        if progress or (progress is None and is_watched()):
             watching.append(Progress(epochs, spec.samples))
         self.metrics = as_metrics(metrics)
         if self.metrics and validation is None:
@@ -446,9 +447,3 @@ def _check_callbacks(callbacks: Sequence[Callback]) -> None:
                 f"a callback is an object of a class derived from chainrule.Callback, not {callback!r}; "
                 "chainrule.training.OnEpoch makes one of a function"
             )
-
-
-def _on_terminal() -> bool:
-    import sys
-
-    return sys.stderr.isatty()
