@@ -31,6 +31,10 @@ OPTIMIZERS = {
     "rmsprop": "RMSprop", "adagrad": "AdaGrad", "adadelta": "Adadelta", "lion": "Lion", "rprop": "Rprop",
     "delta_bar_delta": "DeltaBarDelta",
 }  # fmt: skip
+#: Names for --schedule.
+SCHEDULES = (
+    "constant", "step", "exponential", "inverse_time", "linear", "cosine", "warm_restarts", "one_cycle",
+)  # fmt: skip
 DTYPES = ("float32", "float64")
 TASKS = ("classification", "regression")
 _LARGEST_LAYER = 1_000_000
@@ -195,6 +199,53 @@ def make_optimizer(
     return optimizers.SGD(
         usual if learning_rate is None else learning_rate, 0.9 if momentum is None else momentum, bool(nesterov)
     )
+
+
+def schedule_rate(
+    optimizer: Optimizer, name: str | None, warmup: float | None, steps_per_epoch: int, steps: int | None
+) -> Optimizer:
+    """The optimizer with its learning rate by a schedule of this name, made for so many steps, and warmed up."""
+    from chainrule.optimizers.schedules import Warmup
+
+    if name is None and warmup is None:
+        return optimizer
+    kind = type(optimizer).__name__
+    if kind in ("Rprop", "DeltaBarDelta"):
+        option = "--schedule" if name is not None else "--warmup"
+        raise ConfigurationError(f"{option} is for a learning rate, and {kind} has a step of its own for each weight")
+    if warmup is not None and not 0 < warmup < math.inf:
+        raise ConfigurationError(f"--warmup is a number of epochs above 0, such as 2 or 0.5, not {warmup:g}")
+    rate: Any = getattr(optimizer, "learning_rate")  # noqa: B009 - each of these has one
+    chosen = one_of("--schedule", name or "constant", SCHEDULES)
+    if chosen != "constant":
+        if steps is None:
+            raise ConfigurationError(
+                f"--schedule {chosen} is made for a number of steps, and --max-time alone gives none; say --epochs or "
+                "--max-steps too"
+            )
+        rate = _scheduled(chosen, float(rate), max(steps, 1))
+    if warmup is not None:
+        rate = Warmup(max(round(warmup * steps_per_epoch), 1), rate)
+    changed: Any = optimizer
+    found: Optimizer = dataclasses.replace(changed, learning_rate=rate)
+    return found
+
+
+def _scheduled(name: str, rate: float, steps: int) -> Any:
+    """The schedule of this name, from the rate at the first of these steps to its end at the last."""
+    from chainrule.optimizers import schedules
+
+    made: dict[str, Callable[[], Any]] = {
+        "step": lambda: schedules.Step(rate, 0.1, every=max(math.ceil(steps / 3), 1)),
+        "exponential": lambda: schedules.Exponential(rate, 0.01, every=steps),
+        "inverse_time": lambda: schedules.InverseTime(rate, 9 / steps),
+        "linear": lambda: schedules.Polynomial(rate, steps),
+        "cosine": lambda: schedules.Cosine(rate, steps),
+        # Periods of 1, 2 and 4 parts: the last ends with the training.
+        "warm_restarts": lambda: schedules.WarmRestarts(rate, max(steps / 7, 1), growth=2),
+        "one_cycle": lambda: schedules.OneCycle(rate, steps),
+    }
+    return made[name]()
 
 
 def told_optimizer(optimizer: Optimizer | None, *, rate: bool = True) -> str:

@@ -18,8 +18,8 @@ _EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activa
 #: What --resume takes from the run itself.
 _FIXED = (
     "target", "ignore", "task", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing", "l1", "l2",
-    "class_weights", "optimizer", "learning_rate", "momentum", "nesterov", "batch_size", "seed", "dtype", "validation",
-    "output",
+    "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov", "batch_size", "seed",
+    "dtype", "validation", "output",
 )  # fmt: skip
 
 
@@ -103,6 +103,18 @@ def train(
         ),
     ] = None,
     nesterov: Annotated[bool | None, typer.Option("--nesterov", help="Momentum in Nesterov's form.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How the learning rate goes down until the last epoch: constant, step, exponential, inverse_time, "
+            "linear, cosine, warm_restarts or one_cycle.  [default: constant]",
+        ),
+    ] = None,
+    warmup: Annotated[
+        float | None,
+        typer.Option(metavar="EPOCHS", help="How long the learning rate goes up at first, such as 2 or 0.5."),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -172,8 +184,13 @@ def train(
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
       chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4
+      chainrule train digits --schedule cosine --warmup 2
       chainrule train digits --max-time 10m                    ten minutes of it
       chainrule train --resume runs/digits-1 --epochs 60       30 epochs more
+
+    A schedule is made for the epochs that are asked for when a run begins; with
+    more of them later, its learning rate goes on as it then says: that of cosine,
+    linear and one_cycle stays where it came to.
 
     Every ten seconds the run is saved, and at its end. Ctrl-C saves it and says
     how to go on; going on, after a kill too, ends with the same bits as never

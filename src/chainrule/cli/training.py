@@ -66,6 +66,11 @@ class Plan:
         budget = self.max_steps is not None or self.max_time is not None
         return self.epochs if self.epochs is not None or budget else 30
 
+    def last_step(self, steps_per_epoch: int) -> int | None:
+        """The step to end with, or None if only the time ends it."""
+        last = [] if self.last_epoch is None else [self.last_epoch * steps_per_epoch]
+        return min([*last, *([] if self.max_steps is None else [self.max_steps])], default=None)
+
     @classmethod
     def of(cls, settings: Mapping[str, Any], base: Plan | None = None) -> Plan:
         """A plan with what was given, and the rest from another plan or the defaults."""
@@ -121,6 +126,7 @@ def untrained(
 ) -> tuple[Run, tuple[Dataset, Dataset | None, Dataset]]:
     """A run before its first step, of what the options say, and its data: to train on, held out, and for the test."""
     from chainrule.fitting import prepare
+    from chainrule.optimizers.schedules import steps_per_epoch
 
     task = settings.get("task")
     hidden = choices.hidden_sizes(settings.get("hidden", ["64"]))
@@ -137,6 +143,10 @@ def untrained(
     loss = choices.make_loss(train, settings.get("loss"), settings.get("label_smoothing"))
     wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
     optimizer = choices.make_optimizer(loss, train.classes is not None, *wanted)
+    each = steps_per_epoch(part, size)
+    optimizer = choices.schedule_rate(
+        optimizer, settings.get("schedule"), settings.get("warmup"), each, plan.last_step(each)
+    )
     dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))
     model = choices.make_model(train, hidden, activation, loss, dropout, batch_norm=normalised)
     run = prepare(
@@ -195,8 +205,25 @@ def go_on(folder: Path, lasting: Mapping[str, Any], typed: str, quiet: bool) -> 
         say(different, error=True)
     if not quiet:
         up_to = "" if last is None else f", up to epoch {last}"
-        say(f"Going on with {folder} after {_place(run, part)}{up_to}.\n")
+        say(f"Going on with {folder} after {_place(run, part)}{up_to}.{_told_schedule(run, part, old, plan)}\n")
     return Session(run, folder, plan, part, validation, test, quiet)
+
+
+def _told_schedule(run: Run, part: Dataset, old: Plan, plan: Plan) -> str:
+    """What becomes of a schedule that was made for fewer steps than there are to be."""
+    from chainrule.optimizers.schedules import Schedule, steps_per_epoch
+
+    rate = getattr(run.optimizer, "learning_rate", None)
+    each = steps_per_epoch(part, run.batch_size)
+    before, last = old.last_step(each), plan.last_step(each)
+    if not isinstance(rate, Schedule) or before is None or (last is not None and last <= before):
+        return ""
+    at = "from there on" if last is None else "at the end now"
+    value = float(rate.values([(last or before) - 1])[0])
+    return (
+        f"\nIts learning rate, {choices.told_number(rate)}, was made for {before:,} steps; {at} it is {value:.3g}."
+        + " So small a rate changes nothing any more." * (value == 0)
+    )
 
 
 def finish(session: Session) -> int:
