@@ -165,6 +165,7 @@ def test_what_is_heavy_is_imported_where_it_is_used() -> None:
         "llvmlite",
         "safetensors",
         "rich",
+        "tensorboardX",
         "typer",
         "urllib",
         "csv",

@@ -16,8 +16,9 @@ prepare regularizers relu schedules sigmoid softmax step step_function tanh trai
 """.split()
 
 HEAVY = (
-    "typer rich safetensors tomli_w sklearn matplotlib torch llvmlite jax pandas chainrule.engines.reference".split()
-)
+    "typer rich safetensors tomli_w sklearn matplotlib torch llvmlite jax pandas tensorboardX "
+    "chainrule.engines.reference"
+).split()
 
 
 @pytest.mark.tiny

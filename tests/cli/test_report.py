@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,16 @@ def test_a_page_that_fails_does_not_spoil_a_training(command: Command, monkeypat
 def test_a_command_is_spelled_as_it_was_given() -> None:
     given = {"data": "a b.csv", "l2": 0.5, "ignore": ["x", "y"], "hidden": None, "quiet": False, "batch_norm": True}
     assert running.spelled("train", given) == "chainrule train 'a b.csv' --l2 0.5 --ignore x --ignore y --batch-norm"
+
+
+def test_event_files_come_beside_the_run(command: Command) -> None:
+    pytest.importorskip("tensorboardX")
+    command.works("train", "xor", "--epochs", "1", "--tensorboard", "events")
+    command.works("train", "--resume", "runs/xor-1", "--epochs", "2", "--tensorboard", "events")
+    assert len([*Path("events").glob("events.out.tfevents.*")]) == 2
+
+
+def test_without_the_library_it_says_which_extra(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    assert "chainrule[tensorboard]" in command.refuses("train", "xor", "--tensorboard", "events")
+    assert not Path("runs").exists()

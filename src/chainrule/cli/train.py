@@ -160,6 +160,9 @@ def train(
             metavar="COLUMN", help="Keep the checkpoint of the best epoch by a column such as validation_loss as well."
         ),
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write event files for TensorBoard into a folder as well.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder for the run.  [default: runs/NAME-1, -2, …]")
     ] = None,
@@ -200,8 +203,10 @@ def train(
     from chainrule.cli.choices import duration, engine_name
     from chainrule.cli.running import spelled
     from chainrule.cli.training import Plan, finish, go_on, start
+    from chainrule.training import TensorBoard
 
     typed = spelled("train", options)
+    watching = [] if tensorboard is None else [TensorBoard(tensorboard)]
     used = engine_name(engine)
     given = {name: value for name, value in locals().items() if name in _FIXED and value is not None}
     lasting = {"epochs": epochs, "patience": patience, "stop_loss": stop_loss, "engine": used}
@@ -211,9 +216,10 @@ def train(
             named = "DATA" if data is not None else "--" + next(iter(given)).replace("_", "-")
             raise ConfigurationError(
                 f"--resume goes on as the run began, so {named} cannot be given with it; "
-                "--epochs, --patience, --stop-loss, --max-steps, --max-time, --keep, --best and --engine can"
+                "--epochs, --patience, --stop-loss, --max-steps, --max-time, --keep, --best, --tensorboard "
+                "and --engine can"
             )
-        raise typer.Exit(finish(go_on(resume, lasting, typed, quiet)))
+        raise typer.Exit(finish(go_on(resume, lasting, typed, quiet), watching))
     if data is None:
         raise DataError(
             "train on what? Name the data:\n" + "\n".join(f"  chainrule train {example}" for example in _EXAMPLES)
@@ -221,4 +227,4 @@ def train(
     plan: Plan = Plan.of({**lasting, "validation": validation, "class_weights": class_weights})
     kept = ("validation", "class_weights", "output")
     settings: dict[str, Any] = {name: value for name, value in given.items() if name not in kept}
-    raise typer.Exit(finish(start(data, settings, plan, output, typed, quiet)))
+    raise typer.Exit(finish(start(data, settings, plan, output, typed, quiet), watching))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -226,7 +226,7 @@ def _told_schedule(run: Run, part: Dataset, old: Plan, plan: Plan) -> str:
     )
 
 
-def finish(session: Session) -> int:
+def finish(session: Session, watching: Sequence[Callback] = ()) -> int:
     """Train, save, and say how it went; the exit code."""
     from chainrule.cli.results import tell_results
     from chainrule.cli.telling import tell_next
@@ -242,7 +242,7 @@ def finish(session: Session) -> int:
                 session.part,
                 epochs=plan.last_epoch or _ENDLESS,
                 validation=session.validation,
-                callbacks=[*_callbacks(session), budget, saving],
+                callbacks=[*_callbacks(session), *watching, budget, saving],
                 progress=False,
             )
     except NotFiniteError as error:

@@ -28,9 +28,11 @@ from chainrule.training.step import (
     step,
 )  # fmt: skip
 from chainrule.training.supervised import supervised
+from chainrule.training.tensorboard import TensorBoard
 
 __all__ = [
     "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch",
     "ReduceOnPlateau", "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement",
-    "Training", "build_gradients", "build_measure", "build_step", "initial_state", "step", "supervised",
+    "TensorBoard", "Training", "build_gradients", "build_measure", "build_step", "initial_state", "step",
+    "supervised",
 ]  # fmt: skip
