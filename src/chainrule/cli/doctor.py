@@ -17,6 +17,7 @@ from chainrule.errors import ConfigurationError, EngineError
 EXTRAS = {
     "plot": ("matplotlib", "the pictures that the examples write"),
     "sklearn": ("sklearn", "data sets and measures of scikit-learn, for examples and comparisons"),
+    "tensorboard": ("tensorboardX", "event files for TensorBoard"),
 }
 _BASE = ("numpy", "safetensors", "typer", "rich", "tomli-w")
 _THREADS = ("CHAINRULE_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
