@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.augmentation import Augmentation
-from chainrule.data import Dataset, Preparation, Stream
+from chainrule.data import Preparation, Stream
 from chainrule.data.batches import epoch_order
 from chainrule.data.checking import plain_array
 from chainrule.data.describing import contents
@@ -20,30 +20,28 @@ from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError, StreamError
 from chainrule.graph import Node
-from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer, Applied
+from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied
 from chainrule.losses import Loss
 from chainrule.metrics import ConfusionMatrix, confusion_matrix
 from chainrule.metrics.naming import as_metrics
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.averaging import averaged
 from chainrule.regularizers import Regularizer
-from chainrule.training import Batch, Callback, DataSpec, Step, StepState, StopAfter, Training, build_measure
+from chainrule.training import Batch, Callback, DataSpec, Step, StepState, StopAfter
 from chainrule.training.evaluating import (
     Metrics,
     means,
     measured,
     refuse_other_metrics,
     said_of,
-    with_outputs,
 )
 from chainrule.training.feeding import (
     Data,
     feed,
-    refuse_other_data,
     refuse_other_kinds,
-    refuse_stream,
 )
 from chainrule.training.feeds import Feed, Resident, Staged
+from chainrule.training.measuring import CHUNK, Measurable
 from chainrule.training.predicting import Predictor, Setting
 from chainrule.training.progress import Progress
 from chainrule.training.showing import is_watched
@@ -54,12 +52,11 @@ if TYPE_CHECKING:
     from chainrule.explain.learning_rate import LearningRates
 
 __all__ = ["Data", "Run"]
-_CHUNK = 1024
 #: As many epochs as nobody waits for: something else ends the training.
 _ENDLESS = 10**9
 
 
-class Run(Training):
+class Run(Measurable):
     """A model with its data preparation, its parameters and its history, trained or being trained.
 
     `fit` makes one. ``model``, ``loss`` and ``optimizer`` are None for a step of your own.
@@ -83,17 +80,15 @@ class Run(Training):
         spec: DataSpec | None = None,
         name: str = "",
     ) -> None:
-        super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed)
+        super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed, preparation=preparation)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.regularizer, self.augmentation = regularizer, augmentation
-        self.preparation = preparation or Preparation()
         self.classes, self.spec, self.name = classes, spec, name
         self.shuffle = True
         #: Where the data came from, and what else is to be known to go on: plain values, kept in run.toml.
         self.source: dict[str, Any] = {}
         #: What the run was saved with, if it was loaded: versions, processor, cores.
         self.made_with: Mapping[str, Any] = {}
-        self._measures: dict[Any, Any] = {}
         self._predictor: Predictor | None = None
 
     def __repr__(self) -> str:
@@ -178,17 +173,8 @@ class Run(Training):
         ring = Ring(train, size, first=self.epoch, start=self.offset, last=epochs, order=order)
         return Staged(spec, arrays, ring)
 
-    def _refuse_other(self, data: Data) -> None:
-        """Raise for data of which the run could only say something meaningless."""
-        refuse_other_data(self.spec, feed(data, self.preparation, self.classes)[0], data)
-
     def _order(self, samples: int) -> Callable[[int], Array]:
         return lambda epoch: epoch_order(self.seed, epoch, samples, shuffle=self.shuffle)
-
-    def _data(self, data: Data) -> tuple[DataSpec, dict[str, Array]]:
-        """What the graph has to know of the data, and the arrays it is fed with, of which samples can be taken."""
-        refuse_stream(data)
-        return feed(data, self.preparation, self.classes)
 
     # ---- what was learned -----------------------------------------------------------------------------------------
 
@@ -271,30 +257,6 @@ class Run(Training):
             outputs = outputs[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
         return confusion_matrix(given["targets"], outputs, given.get("weights"), self.classes)
 
-    def _rows(self, data: Data, wanted: tuple[str, ...]) -> tuple[dict[str, Array], dict[str, Array]]:
-        """What the step measures of each sample, what is ``wanted`` of the outputs, and targets and weights."""
-        if self.step.measure is None:
-            raise ConfigurationError(
-                f"the step {self.step.name} does not say how it is measured; "
-                f"give it a function with @{self.step.name}.evaluation"
-            )
-        whole = data.head if isinstance(data, Stream) else data
-        if isinstance(whole, Dataset) and whole.targets is None:
-            raise DataError("to evaluate, the data needs targets")
-        self._refuse_other(data)
-        function, key = self.step.measure, None
-        if wanted and self.model is not None and self.loss is not None:
-            function = with_outputs(self.step.measure, self.model, self.loss, wanted)
-            key = ("with outputs", id(self.step.measure), *wanted)
-        kept = ["weights"] * isinstance(whole, Dataset) + ["targets"] * bool(wanted)
-        parts, counted = [], []
-        for given, part in self._measured(function, data, key):
-            parts.append(part)
-            # A stream uses its arrays again for the next block.
-            counted.append({name: given[name].copy() for name in kept if name in given})
-        joined = [{name: np.concatenate([row[name] for row in some]) for name in some[0]} for some in (parts, counted)]
-        return joined[0], joined[1]
-
     def outputs(self, inputs: Any) -> Array:
         """What the last layer gives for some inputs: logits, for a loss on logits."""
         return self._predict("outputs", inputs)
@@ -337,40 +299,7 @@ class Run(Training):
         predictor = self._predictor
         if predictor is None or predictor.setting != setting:
             predictor = self._predictor = Predictor(setting, self.known_layers())
-        return predictor(name, inputs, self.arrays, _CHUNK)
-
-    def _measure(self, function: Callable[..., Any], data: Data, key: Any = None) -> dict[str, Array]:
-        """Numbers a sample, over all of the data."""
-        parts = [part for _, part in self._measured(function, data, key)]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def _measured(
-        self, function: Callable[..., Any], data: Data, key: Any = None
-    ) -> Iterator[tuple[dict[str, Array], dict[str, Array]]]:
-        """The rows of each block, and their numbers a sample: in blocks, so that memory is bounded."""
-        spec, arrays = feed(data, self.preparation, self.classes)
-        preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
-        for rows in data.blocks(_CHUNK) if isinstance(data, Stream) else _blocks(spec, arrays):
-            size = len(next(iter(rows.values())))
-            place = (key or id(function), size, repr(sorted(spec.arrays.items())))
-            if place not in self._measures or (self._measures[place][0] is not function and key is None):
-                built = build_measure(function, spec, size, self.dtype, self.known_layers())
-                self._measures[place] = (function, self.engine.compile(built.graph))
-            program = self._measures[place][1]
-            given = {**self.arrays, **preparing, **{f"batch/{name}": row for name, row in rows.items()}}
-            missing = [
-                name for name in program.graph.inputs if name not in given and name.startswith((PARAMETERS, STATE))
-            ]
-            if missing:
-                raise ConfigurationError(
-                    f"this run has learned nothing for {', '.join(missing)}: the model is not part of it"
-                )
-            yield rows, program.run({name: given[name] for name in program.graph.inputs})
-
-    def _known_spec(self) -> DataSpec:
-        if self.spec is None:
-            raise ConfigurationError("the run has seen no data yet, so its sizes are not known; call fit first")
-        return self.spec
+        return predictor(name, inputs, self.arrays, CHUNK)
 
     # ---- looking inside, and keeping ------------------------------------------------------------------------------
 
@@ -431,11 +360,6 @@ class Run(Training):
         from chainrule.formats.runs import save_run
 
         return save_run(self, Path(folder))
-
-
-def _blocks(spec: DataSpec, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    for start in range(0, spec.samples, _CHUNK):
-        yield {name: array[start : start + _CHUNK] for name, array in arrays.items() if name in spec.arrays}
 
 
 def _check_callbacks(callbacks: Sequence[Callback]) -> None:

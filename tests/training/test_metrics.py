@@ -63,7 +63,7 @@ def test_how_the_set_is_cut_changes_nothing(run: cr.Run, monkeypatch: pytest.Mon
     """In one block or in many, from memory or as a stream."""
     data = weighted()
     whole, matrix = run.evaluate(data, metrics=METRICS), run.confusion(data)
-    monkeypatch.setattr("chainrule.run._CHUNK", 7)
+    monkeypatch.setattr("chainrule.training.measuring.CHUNK", 7)
     stream = cr.data.stream(
         lambda epoch: (cut(data, slice(n, n + 5)) for n in range(0, 30, 5)), classes=data.classes
     ).prepared_as(data)

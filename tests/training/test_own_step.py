@@ -214,7 +214,7 @@ def test_evaluation_says_what_is_measured_and_means_are_exact(monkeypatch: pytes
 
     expected = ((X @ run.parameters["model.0.weight"]) ** 2).mean()
     assert run.evaluate(DATA)["square"] == pytest.approx(expected, rel=1e-12)
-    monkeypatch.setattr("chainrule.run._CHUNK", 4)  # 6 samples in chunks of 4 and 2
+    monkeypatch.setattr("chainrule.training.measuring.CHUNK", 4)  # 6 samples in chunks of 4 and 2
     assert run.evaluate(DATA)["square"] == pytest.approx(expected, rel=1e-12)
 
 
