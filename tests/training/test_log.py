@@ -69,6 +69,13 @@ def test_lines_are_those_of_each_record_by_itself(block: int, monkeypatch: pytes
     assert [*lines(found, step=5, epoch=1)] == [*lines(found)][:6]
 
 
+def test_both_zeros_keep_their_signs() -> None:
+    found = History()
+    for step in range(1, 21):
+        found.add_step({"step": step, "epoch": 1, "zero": 0.0 if step % 3 else -0.0, "other": float(step % 2)})
+    assert [one.rstrip("\n") for one in lines(found)] == [encoded(one) for one in whole(found)]
+
+
 @pytest.mark.parametrize("cut", range(16))
 def test_a_file_that_is_begun_is_gone_on_with(cut: int, tmp_path: Path) -> None:
     """From any line on, and with half a line behind it."""
@@ -96,6 +103,7 @@ def test_only_the_end_of_a_file_is_looked_at(tail: int, tmp_path: Path, monkeypa
 
 OTHERS: dict[str, Callable[[list[str]], str]] = {
     "further": lambda text: "".join(text),
+    "a step further": lambda text: "".join(text[:14]),
     "another run's": lambda text: text[0].replace("0.0001", "0.0002"),
     "another epoch's": lambda text: "".join(text[:4]) + text[4].replace('"samples": 8', '"samples": 9'),
     "steps and then epochs": lambda text: "".join(text[:4] + text[5:7] + text[4:5]),

@@ -132,6 +132,17 @@ def test_a_terminal_rewrites_one_line_and_none_is_longer_than_it(columns: int, m
     assert not re.search(r"\033\[[\d;]*m", stream.getvalue())
 
 
+def test_the_line_within_an_epoch_is_no_longer_than_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    stream = _Terminal()
+    run = cr.prepare(cr.Chain(cr.Dense(2)), cr.data.load("xor")[0])
+    progress = Progress(4000, 10, stream)
+    progress.on_start(run)
+    progress._shown = -1.0
+    progress.on_steps(run, [{"loss": 0.25}])
+    assert len(stream.getvalue().removeprefix("\r\033[K")) == 23
+
+
 def test_a_terminal_that_is_dumb_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream = _Terminal()
