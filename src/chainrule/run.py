@@ -49,6 +49,7 @@ from chainrule.training.showing import is_watched
 if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
+    from chainrule.explain.health import Diagnosis
     from chainrule.explain.learning_rate import LearningRates
 
 __all__ = ["Data", "Run"]
@@ -325,6 +326,12 @@ class Run(Measurable):
         from chainrule.explain.derivation import explain
 
         return explain(self, data, sample, parameter)
+
+    def diagnose(self, data: Data) -> Diagnosis:
+        """What goes wrong in this training as it is now, and why, in words; see `chainrule.explain.health`."""
+        from chainrule.explain.health import diagnose
+
+        return diagnose(self, data)
 
     def check(self, data: Data, **settings: Any) -> GradientCheck:
         """Compare the gradients with differences of the loss; see `chainrule.explain.check`."""

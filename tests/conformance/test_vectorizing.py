@@ -179,9 +179,7 @@ def test_gradient_and_vectorize_change_places_for_scans(name: str) -> None:
     draws = [arrays_for(loop.inputs, seed) for seed in range(SIZE)]
     arrays = {name: np.stack([draw[name] for draw in draws]) for name in names}
     loss = loss_of(loop.scanned())
-    first = vectorize(
-        Graph({str(n): node for n, node in enumerate(gradients(loss, loop.floats))}), names, SIZE
-    )
+    first = vectorize(Graph({str(n): node for n, node in enumerate(gradients(loss, loop.floats))}), names, SIZE)
     batch = vectorize(Graph({"loss": loss}), names, SIZE)
     wrt = [batch.inputs[node.attributes["name"]] for node in loop.floats if node.attributes["name"] in batch.inputs]
     second = gradients(graph.sum(batch.outputs["loss"]), wrt)

@@ -147,7 +147,5 @@ def test_importing_the_room_is_cheap() -> None:
         f"print(*[name for name in {heavy} if name in set(sys.modules) - before])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(chainrule.data.__file__).parents[2])}
-    run = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
-    )
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
     assert run.stdout.strip() == ""

@@ -9,9 +9,7 @@ from hypothesis.extra import numpy as arrays
 from chainrule.data import Scaling
 from chainrule.errors import ConfigurationError, DataError
 
-values = arrays.arrays(
-    np.float64, arrays.array_shapes(min_dims=2, max_dims=2), elements=st.floats(-1e6, 1e6, width=32)
-)
+values = arrays.arrays(np.float64, arrays.array_shapes(min_dims=2, max_dims=2), elements=st.floats(-1e6, 1e6, width=32))
 
 
 @given(values)

@@ -200,9 +200,7 @@ def test_an_endless_answer_is_cut_off(
         sources.find("numbers")
 
 
-def test_the_next_mirror_is_asked(
-    server: tuple[str, Behaviour], cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_mirror_is_asked(server: tuple[str, Behaviour], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, "http://127.0.0.1:9/", server[0])
     assert (sources.find("numbers") / "numbers.gz").is_file()
 
@@ -212,8 +210,13 @@ def test_offline_says_what_was_tried_and_what_to_do(cache: Path, monkeypatch: py
     with pytest.raises(DownloadError) as caught:
         sources.find("numbers")
     message = str(caught.value)
-    for part in ("http://127.0.0.1:9/one/numbers.gz: cannot be reached", "two/numbers.gz", str(cache / "numbers"),
-                 "put numbers.gz into", "CHAINRULE_DATA"):
+    for part in (
+        "http://127.0.0.1:9/one/numbers.gz: cannot be reached",
+        "two/numbers.gz",
+        str(cache / "numbers"),
+        "put numbers.gz into",
+        "CHAINRULE_DATA",
+    ):
         assert part in message
 
 
@@ -226,7 +229,9 @@ def test_the_server_s_refusal_is_told(
         sources.find("numbers")
 
 
-@pytest.mark.parametrize("url", ["http://example.org/", "ftp://127.0.0.1/", "file:///etc/", "http://127.0.0.1.example.org/"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/", "ftp://127.0.0.1/", "file:///etc/", "http://127.0.0.1.example.org/"]
+)
 def test_only_https_is_used_away_from_this_machine(cache: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setattr("chainrule.data.download.build_opener", lambda *_: pytest.fail("a connection was made"))
     known(monkeypatch, url)

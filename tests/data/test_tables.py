@@ -154,7 +154,7 @@ REFUSED: list[tuple[str | bytes, str]] = [
     ("price\n1\n2\n", "no column is left to predict 'price' from"),
     ("", "the file is empty"),
     ("\n\n", "the file is empty"),
-    ("a,price\n\"1,2\n3,4\n", "line 3: unexpected end of data"),
+    ('a,price\n"1,2\n3,4\n', "line 3: unexpected end of data"),
     ('a,price\n"1"x,2\n', "line 2: ',' expected after '\"'"),
     ("a,price\n1,caf\xe9\n".encode("latin-1"), "not a UTF-8 text file"),
     ("a,price\n1,2\n".encode("utf-16"), "not a UTF-8 text file"),

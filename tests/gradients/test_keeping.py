@@ -33,9 +33,7 @@ def _random_graph(seed: int) -> tuple[list[Node], set[Node], dict[Node, int], li
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_lighter_would_do(seed: int) -> None:
     nodes, dear, weights, wanted = _random_graph(seed)
-    kept = cheapest_to_keep(
-        wanted, available=lambda node: False, dear=dear.__contains__, weight=weights.__getitem__
-    )
+    kept = cheapest_to_keep(wanted, available=lambda node: False, dear=dear.__contains__, weight=weights.__getitem__)
     assert _suffices(kept, wanted, dear)
     lightest = min(
         sum(weights[node] for node in some)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.check import check
+from chainrule.cli.diagnose import diagnose
 from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
 from chainrule.cli.explain import explain
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, rate, evaluate, predict, report, explain, check, doctor):
+for one in (train, rate, evaluate, predict, report, explain, check, diagnose, doctor):
     app.command()(one)
 
 
@@ -43,11 +44,13 @@ def root(
       chainrule explain runs/digits-1 --sample 7
                                     one gradient, by the chain rule, in numbers
       chainrule check runs/digits-1 are all gradients right? measure it
+      chainrule diagnose runs/digits-1
+                                    what goes wrong in a training, and why
       chainrule train data.csv --target COLUMN
                                     the same for a table of your own
 
     `chainrule train --help` goes on from here, with examples. A run is a folder
-    of plain files: evaluate, predict, report, explain and check take that folder.
+    of plain files: evaluate, predict, report, explain, check, diagnose take it.
     """
     if version:
         from chainrule import __version__

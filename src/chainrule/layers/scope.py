@@ -53,6 +53,8 @@ class Applied:
     inputs: tuple[Shape, ...]
     output: Shape
     depth: int
+    #: The output itself, for whoever looks at the values of a layer.
+    node: Node | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -174,7 +176,7 @@ class Scope:
         if not isinstance(output, Node):
             raise ConfigurationError(f"layer {path} ({_title(layer)}) gave {type(output).__name__}, not a node")
         shapes = tuple(x.shape for x in inputs)
-        record.applied.insert(place, Applied(path, layer, shapes, output.shape, self.depth))
+        record.applied.insert(place, Applied(path, layer, shapes, output.shape, self.depth, output))
         return output
 
     def _below(self, name: str) -> str:

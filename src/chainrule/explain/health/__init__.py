@@ -1,0 +1,10 @@
+"""The health of a training: what is measured in it, and what goes wrong, why, and what helps."""
+
+from __future__ import annotations
+
+from chainrule.explain.health.diagnosis import Diagnosis, diagnose
+from chainrule.explain.health.measures import Health, LayerHealth, Probe
+from chainrule.explain.health.rules import Finding
+from chainrule.explain.health.watching import Diagnose
+
+__all__ = ["Diagnose", "Diagnosis", "Finding", "Health", "LayerHealth", "Probe", "diagnose"]

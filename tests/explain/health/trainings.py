@@ -1,0 +1,179 @@
+"""Trainings with a planted fault, and trainings that are healthy: two tables, used by the same tests.
+
+Each gives a run and the data that it is to be diagnosed with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.data import Dataset, from_arrays
+from chainrule.initializers import Constant, Normal
+from chainrule.optimizers import SGD, Adam, Groups
+from chainrule.run import Run
+
+Made = tuple[Run, Dataset]
+Training = Callable[[], Made]
+
+
+def fitted(model: Any, data: Any, judged: Any = None, epochs: int = 3, **settings: Any) -> Made:
+    """A run of some epochs; it is judged by its training data unless others are given."""
+    run = cr.prepare(model, data, **settings)
+    with contextlib.suppress(cr.errors.NotFiniteError):
+        run.fit(data, epochs=epochs, progress=False)
+    return run, judged if judged is not None else data
+
+
+@functools.cache
+def digits() -> tuple[Dataset, Dataset]:
+    return cr.data.load("digits")
+
+
+@functools.cache
+def iris() -> tuple[Dataset, Dataset]:
+    return cr.data.load("iris")
+
+
+def numbers(seed: int = 1, shape: tuple[int, int] = (400, 5)) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def line(scale: float = 1.0, targets: float = 1.0) -> Dataset:
+    """A target that is a sum of all columns, with noise."""
+    x = numbers()
+    y = x @ np.arange(1.0, 6.0) / 5 + 0.1 * numbers(2, (400, 1))[:, 0]
+    return from_arrays(x * scale, (targets * y)[:, None])
+
+
+def deep(units: int, depth: int, activation: Any, last: Any = None, **settings: Any) -> Any:
+    return cr.Chain(*(cr.Dense(units, activation, **settings) for _ in range(depth)), cr.Dense(10, weight=last))
+
+
+def small(activation: Any = cr.relu, units: int = 10, **settings: Any) -> Any:
+    return cr.Chain(cr.Dense(32, activation, **settings), cr.Dense(units))
+
+
+def shuffled() -> Dataset:
+    train = digits()[0]
+    assert train.targets is not None
+    order = np.random.default_rng(3).permutation(len(train))
+    return from_arrays(train.inputs, train.targets[order], train.classes, preparation=train.preparation)
+
+
+def rare() -> Dataset:
+    train = digits()[0]
+    zeros = np.flatnonzero(train.targets == 0)
+    return train.subset(np.setdiff1d(np.arange(len(train)), zeros[6:]))
+
+
+def leaking(column: int = 2, classes: bool = True) -> Dataset:
+    x = numbers(5)
+    y = (x[:, 0] + x[:, 1] + 0.5 * numbers(6)[:, 0] > 0).astype(int) if classes else x[:, 0] + numbers(6)[:, 1]
+    x[:, column] = 3.0 * y + (0 if classes else 1)
+    return from_arrays(x, y if classes else y[:, None])
+
+
+def frozen() -> Any:
+    return Groups({"0.*": SGD(0.0)}, otherwise=SGD(0.1))
+
+
+#: The name of the finding, what was planted, and how.
+FAULTS: list[tuple[str, str, Training]] = [
+    ("learning rate too high", "descent on digits", lambda: fitted(small(cr.tanh), digits()[0], optimizer=SGD(20.0))),
+    ("learning rate too high", "relu on digits", lambda: fitted(small(), digits()[0], optimizer=SGD(5.0))),
+    ("learning rate too high", "a regression", lambda: fitted(cr.Dense(1), line(), optimizer=SGD(1.5), epochs=2)),
+    ("learning rate too low", "descent on digits", lambda: fitted(small(), digits()[0], optimizer=SGD(1e-6))),
+    ("learning rate too low", "Adam on digits", lambda: fitted(small(), digits()[0], optimizer=Adam(1e-7))),
+    (
+        "equal weights",
+        "a constant",
+        lambda: fitted(deep(16, 1, cr.tanh, weight=Constant(0.1), last=Constant(0.1)), digits()[0]),
+    ),
+    (
+        "equal weights",
+        "zeros",
+        lambda: fitted(deep(8, 2, cr.sigmoid, weight=Constant(0.0), last=Constant(0.0)), digits()[0]),
+    ),
+    ("dead units", "a bias far below", lambda: fitted(small(bias_start=Constant(-50.0)), digits()[0])),
+    ("dead units", "a leap in the first steps", lambda: fitted(small(), digits()[0], optimizer=SGD(5.0))),
+    ("saturated units", "tanh, large weights", lambda: fitted(small(cr.tanh, weight=Normal(20.0)), digits()[0])),
+    ("saturated units", "sigmoid, large weights", lambda: fitted(small(cr.sigmoid, weight=Normal(60.0)), digits()[0])),
+    ("vanishing gradients", "deep sigmoid", lambda: fitted(deep(16, 12, cr.sigmoid), digits()[0], epochs=1)),
+    ("vanishing gradients", "deep tanh", lambda: fitted(deep(16, 12, cr.tanh, weight=Normal(0.05)), digits()[0])),
+    (
+        "exploding gradients",
+        "deep tanh, large weights",
+        lambda: fitted(deep(64, 12, cr.identity, weight=Normal(0.4)), digits()[0], epochs=1, optimizer=SGD(1e-12)),
+    ),
+    ("unscaled inputs", "thousands", lambda: fitted(small(units=1), line(1000.0), optimizer=Adam())),
+    ("unscaled inputs", "thousandths", lambda: fitted(small(units=1), line(0.001), optimizer=Adam())),
+    ("a frozen layer", "a rate of 0 for the first", lambda: fitted(small(), digits()[0], optimizer=frozen())),
+    ("no gradient", "a step function", lambda: fitted(small(cr.step_function), digits()[0])),
+    ("class imbalance", "six zeros", lambda: fitted(small(), rare())),
+    ("a leaking column", "classes", lambda: fitted(small(units=2), leaking())),
+    ("a leaking column", "numbers", lambda: fitted(small(units=1), leaking(1, classes=False), optimizer=Adam())),
+    (
+        "targets out of range",
+        "beyond a sigmoid",
+        lambda: fitted(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(1, cr.sigmoid)), line()),
+    ),
+    (
+        "targets out of range",
+        "below a relu",
+        lambda: fitted(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(1, cr.relu)), line(), optimizer=Adam()),
+    ),
+    ("squashed logits", "a sigmoid", lambda: fitted(cr.Chain(cr.Dense(10, cr.sigmoid)), digits()[0])),
+    ("squashed logits", "a relu", lambda: fitted(cr.Chain(cr.Dense(10, cr.relu)), digits()[0])),
+    ("no better than chance", "shuffled labels", lambda: fitted(small(cr.tanh), shuffled(), digits()[1])),
+]
+
+HEALTHY: list[tuple[str, Training]] = [
+    *(
+        (f"digits, {name}", functools.partial(lambda o: fitted(small(), digits()[0], digits()[1], optimizer=o), each))
+        for name, each in {
+            "descent": SGD(0.1),
+            "momentum": SGD(0.1, momentum=0.9),
+            "Adam": Adam(0.01),
+            "RMSprop": cr.optimizers.RMSprop(0.003),
+            "AdamW": cr.optimizers.AdamW(0.003),
+            "Lion": cr.optimizers.Lion(0.001),
+            "cosine to 0": SGD(cr.schedules.Cosine(0.2, steps=135)),
+        }.items()
+    ),
+    *(
+        (f"digits, {f.__name__}", functools.partial(lambda f: fitted(small(f), digits()[0]), f))
+        for f in (cr.tanh, cr.sigmoid, cr.leaky_relu)
+    ),
+    ("digits, four layers of relu", lambda: fitted(deep(32, 4, cr.relu), digits()[0], optimizer=SGD(0.1))),
+    ("digits, six layers of tanh", lambda: fitted(deep(32, 6, cr.tanh), digits()[0], optimizer=SGD(0.05))),
+    ("digits, long", lambda: fitted(small(), digits()[0], digits()[1], epochs=40)),
+    (
+        "digits, normalised and dropped",
+        lambda: fitted(cr.Chain(cr.Dense(32), cr.BatchNorm(), cr.relu, cr.Dropout(0.3), cr.Dense(10)), digits()[0]),
+    ),
+    ("digits, zeros in a single layer", lambda: fitted(cr.Dense(10, weight=Constant(0.0)), digits()[0])),
+    ("digits, not trained yet", lambda: (cr.prepare(small(), digits()[0]), digits()[0])),
+    ("iris, tanh", lambda: fitted(small(cr.tanh, 3), *iris(), epochs=30)),
+    ("iris, relu, all samples a step", lambda: fitted(small(units=3), *iris(), epochs=60, batch_size=None)),
+    ("iris, one sample a step", lambda: fitted(small(cr.tanh, 3), iris()[0], batch_size=1, optimizer=SGD(0.02))),
+    (
+        "xor, tanh",
+        lambda: fitted(small(cr.tanh, 2), cr.data.load("xor")[0], epochs=200, batch_size=4),
+    ),
+    (
+        "xor, sigmoid and squared error",
+        lambda: fitted(
+            cr.Chain(cr.Dense(4, cr.sigmoid), cr.Dense(2, cr.sigmoid)), cr.data.load("xor")[0], epochs=2000,
+            batch_size=4, loss=cr.losses.mean_squared_error, optimizer=SGD(1.0, momentum=0.9),
+        ),
+    ),
+    ("a line", lambda: fitted(cr.Dense(1), line(), epochs=10, optimizer=SGD(0.05))),
+    ("a curve, tanh", lambda: fitted(small(cr.tanh, 1), line(), epochs=20, optimizer=Adam(0.01))),
+    ("a curve, relu", lambda: fitted(small(units=1), line(), epochs=20, optimizer=SGD(0.05))),
+]  # fmt: skip
