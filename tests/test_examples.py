@@ -19,14 +19,17 @@ from chainrule.errors import MissingExtraError
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
+DRAWING = ["overfitting", "activations"]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
+    **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
 PICTURES = {
     "adversarial_pair": ["adversarial-pair.png"],
     "autoencoder": ["autoencoder.png"],
     "descent": ["descent-parabola.png", "descent-contours.png"],
+    **{name: [f"{name}.png"] for name in DRAWING},
     "vanishing": ["vanishing.png"],
 }
 
@@ -189,11 +192,52 @@ def your_own_engine(variables: dict[str, object], text: str) -> None:
     assert "the engine of 16 bits lacks the ops tanh" in text
 
 
+def numbers(text: str, name: str) -> list[float]:
+    """The numbers of the first line that begins with a name, percentages as parts of 1."""
+    line = next(line for line in text.splitlines() if line.strip().startswith(name)).strip().removeprefix(name)
+    return [float(n) / (100 if sign else 1) for n, sign in re.findall(r"(-?\d[\d.]*(?:e[-+]\d+)?)(%?)", line)]
+
+
+def overfitting(variables: dict[str, object], text: str) -> None:
+    learned, right, loss, norm, _ = numbers(text, "none")
+    assert learned == 1
+    assert right < 0.7
+    for name in ("L1", "L2", "dropout", "early stopping", "noise", "more data"):
+        less, better, lower, size, _ = numbers(text, name)
+        assert less < learned, name
+        assert better > right, name
+        assert lower < loss, name
+        assert name not in ("L1", "L2") or size < norm / 2
+    assert numbers(text, "early stopping")[-1] < 50
+    sizes = variables["first_weights"]
+    assert isinstance(sizes, dict)
+    assert {name: (weights < 0.01).mean() > 0.5 for name, weights in sizes.items() if name != "L2"} == {
+        name: name == "L1" for name in sizes if name != "L2"
+    }
+
+
+def activations(variables: dict[str, object], text: str) -> None:
+    with_derivative, found = variables["with_derivative"], variables["activations"]
+    assert callable(with_derivative)
+    assert isinstance(found, dict)
+    x = np.array([-3.0, -0.5, 0.0, 0.7, 4.0])
+    by_hand = {
+        "sigmoid": np.exp(-x) / (1 + np.exp(-x)) ** 2,
+        "tanh": 1 - np.tanh(x) ** 2,
+        "ReLU": np.where(x > 0, 1.0, 0.0),
+        "leaky ReLU": np.where(x > 0, 1.0, 0.01),
+    }
+    for name, slope in by_hand.items():
+        np.testing.assert_allclose(with_derivative(found[name], x)[1], slope, rtol=1e-12)
+    assert "0.25^20 = 9.09e-13" in text
+
+
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     function.__name__: function
     for function in (
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
-        equal_weights, vanishing, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
+        equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
+        overfitting, activations, vanishing,
     )
 }  # fmt: skip
 
