@@ -152,7 +152,7 @@ _NO_PLAN = lambda lifetimes: ([0] * len(lifetimes), sum(life.size for life in li
 
 #: What is broken, how many entries show it at most, and in what its program may be seen to be of that kind.
 FAULTS: dict[str, tuple[Any, str, Any, int, str]] = {
-    "fusion": (grouping, "_reached", _reads_nothing, 8, ""),
+    "fusion": (grouping, "near_and_far", _reads_nothing, 8, ""),
     "memory": (driver, "plan", _NO_PLAN, 8, ""),
     "rewrite": (engine_module, "rewrite", _rewritten(_wrong_sum), 8, ""),
     "loops": (engine_module, "rewrite", _rewritten(_wrong_way), 6, "scan(carries"),

@@ -62,8 +62,8 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
     return None
 
 
-def write(e: Emitter, t: Tile, part: Share | None = None) -> None:
-    """Write the loops of a tile."""
+def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Index], None] | None = None) -> None:
+    """Write the loops of a tile; ``finish`` writes what becomes of an element, once its tile is stored."""
     lanes = min(e.vector_bytes // BYTES[t.root.dtype], power_of_two(t.size[t.column]))
     vectors = 2 if t.size[t.column] > lanes else 1
     if t.row < 0:
@@ -76,6 +76,8 @@ def write(e: Emitter, t: Tile, part: Share | None = None) -> None:
         def turn(row: Value, many: int) -> None:
             e.enter()
             _tile(e, t, at, row, many, column, counts, lanes)
+            if finish is not None:
+                _finish(e, t, at, row, many, column, sum(counts), finish)
             e.leave()
 
         _steps(e, height, rows, 1, part if shared == t.row else None, turn)
@@ -198,6 +200,26 @@ def _tile(
                     f"call void @llvm.masked.store.{suffix}.p0({kind} {total}, ptr {pointer}, "
                     f"i32 {BYTES[t.root.dtype]}, {mask(count, lanes)})"
                 )
+
+
+def _finish(
+    e: Emitter,
+    t: Tile,
+    at: dict[int, Value],
+    row: Value,
+    rows: int,
+    column: Value,
+    columns: int,
+    finish: Callable[[Index], None],
+) -> None:
+    with e.writer.loop(rows) as (r, _):
+        e.enter()
+        with e.writer.loop(columns) as (c, _):
+            e.enter()
+            here = {**at, t.row: e.writer.add(row, r), t.column: e.writer.add(column, c)}
+            finish(tuple(here[k] for k in t.out_axes))
+            e.leave()
+        e.leave()
 
 
 def _fetch_ahead(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from chainrule.engines.native.blocking import Chain, chains
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
+from chainrule.engines.native.epilogues import with_epilogues
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
 from chainrule.engines.native.kernels import Kernel, kernel
 from chainrule.engines.native.memory import Lifetime, aligned, plan
@@ -96,7 +97,8 @@ class Block:
         self.outputs, self.module, self.targets = outputs, module, targets
         self.stored = stored_nodes(outputs, given)
         order = [node for node in topological(outputs, stop=set(given)) if node in self.stored]
-        self.groups = without_inner(groups(order, self.stored), self.stored, outputs)
+        maps = without_inner(groups(order, self.stored), self.stored, outputs)
+        self.groups = with_epilogues(maps, self.stored, outputs)
         self.read = {group: self._reads(group) for group in self.groups}
         self.replaces = {new: old for new, old in (feeds or {}).items() if self._may_replace(new, old)}
         self.bodies: dict[Node, Body] = {node: Body(node, order, module) for node in order if node.op == "scan"}
@@ -162,7 +164,7 @@ class Block:
         for chain in self.chains:
             time += self.waits[chain.groups[0]] or not self.shared
             times += [time] * len(chain.groups)
-        first = {node: time for time, group in zip(times, self.groups, strict=True) for node in group}
+        first = {node: t for t, group in zip(times, self.groups, strict=True) for node in group if node in self.stored}
         last = dict(first)
         for now, group in zip(times, self.groups, strict=True):
             for below in self.read[group]:
@@ -283,8 +285,9 @@ class Block:
         replaced = {self.replaces[root]: root for root in group if root in self.replaces}
         arguments = [f"ptr {places[x]}" for x in read if x not in replaced]
         arguments += [f"i64 {self.module.resident[x]}" for x in read if x in self.module.resident]
-        arguments += [f"ptr {places[x]}" for x in group]
-        known = kernel(group, read, list(self.module.resident), self.module.vector_bytes, part, self.replaces)
+        arguments += [f"ptr {places[x]}" for x in group if x in self.stored]
+        resident, width = list(self.module.resident), self.module.vector_bytes
+        known = kernel(group, read, self.stored, resident, width, part, self.replaces)
         if part is None:
             with self.alone(w, core):
                 self.module.call(w, group, read, ", ".join(arguments), known)

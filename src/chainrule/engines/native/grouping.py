@@ -101,7 +101,7 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
     for node in order:
         target = latest.get(node.shape, -1) if is_map(node) else -1
         if target >= 0:
-            near, far = _reached(node, stored)
+            near, far = near_and_far(node, stored)
             joined = found[target]
             before = all(place.get(below, -1) < target for below in near | far if below not in joined)
             apart = node.size > _LARGE and near.isdisjoint(touched[target])
@@ -115,7 +115,7 @@ def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
                 latest[node.shape] = target
         found[target].append(node)
         if is_map(node):
-            touched[target] |= {node} | _reached(node, stored)[0]
+            touched[target] |= {node} | near_and_far(node, stored)[0]
         place[node] = target
     return [tuple(group) for group in found]
 
@@ -140,10 +140,10 @@ def is_map(node: Node) -> bool:
 
 def far(root: Node, stored: set[Node]) -> set[Node]:
     """The stored nodes that a map reads at other places than its own index."""
-    return _reached(root, stored)[1]
+    return near_and_far(root, stored)[1]
 
 
-def _reached(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:
+def near_and_far(root: Node, stored: set[Node]) -> tuple[set[Node], set[Node]]:
     """The stored nodes that a map reads at its own index, and those that it reads anywhere else."""
     near: set[Node] = set()
     far: set[Node] = set()

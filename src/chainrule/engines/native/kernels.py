@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native import contraction, turning
@@ -28,6 +28,7 @@ class Kernel:
 def kernel(
     roots: Sequence[Node],
     read: Sequence[Node],
+    stored: Collection[Node],
     resident: Sequence[Node],
     vector_bytes: int,
     part: Share | None = None,
@@ -40,8 +41,9 @@ def kernel(
     parameter for both.
     """
     writer = Writer()
-    outs = [f"%out{number or ''}" for number in range(len(roots))]
-    own = {replaces[root]: out for root, out in zip(roots, outs, strict=True) if root in replaces} if replaces else {}
+    written = [root for root in roots if root in stored]
+    outs = [f"%out{number or ''}" for number in range(len(written))]
+    own = {replaces[root]: out for root, out in zip(written, outs, strict=True) if root in replaces} if replaces else {}
     write = turning.write if turning.turns(roots[0]) else LOOPS.get(roots[0].op)
     straight = None if write else flat(roots, read, part)
     if straight is not None:
@@ -52,7 +54,9 @@ def kernel(
     pointers = {node: own.get(node, f"%in{number}") for number, node in enumerate(read)}
     lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
     emitter = Emitter(writer, pointers, lengths, vector_bytes)
-    if write is not None:
+    if len(roots) > 1 and roots[0].op == "contract":
+        _finished(emitter, roots, dict(zip(written, outs, strict=True)), part)
+    elif write is not None:
         write(emitter, roots[0], part)
     else:
         if straight is not None and part is not None:
@@ -80,6 +84,22 @@ def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, en
             e.store(f"%out{number or ''}", root, index, value)
 
     nest(e, roots[0].shape, inside, part, (), (begin, end))
+
+
+def _finished(e: Emitter, roots: Sequence[Node], outs: Mapping[Node, str], part: Share | None) -> None:
+    """A product, and what is computed of it, tile by tile."""
+    product, *rest = roots
+    # One that is not stored lies, tile by tile, where the first of the others will.
+    e.stored = {**e.stored, product: outs.get(product, "%out")}
+
+    def finish(index: Index) -> None:
+        values = [e.value(root, index) for root in rest]
+        for root, value in zip(rest, values, strict=True):
+            e.store(outs[root], root, index, value)
+
+    form = contraction.tile(product, set(e.stored))
+    assert form is not None, "only such products are joined"
+    contraction.write(e, form, part, finish)
 
 
 def _contract(e: Emitter, root: Node, part: Share | None) -> None:
