@@ -76,5 +76,7 @@ def differences(measured: Mapping[str, Measured], own: str = "chainrule") -> dic
 
 def refuse_other_work(measured: Mapping[str, Measured]) -> None:
     """Raise `AssertionError` if the losses of a peer do not fall as those of chainrule do: it does other work."""
-    apart = {key: value for key, value in differences(measured).items() if not value <= TOLERANCE}
+    # What stands here for the record may differ in a detail: Keras adds Adam's epsilon to another root.
+    limits = {key: TOLERANCE if found.rated else 2 * TOLERANCE for key, found in measured.items()}
+    apart = {key: value for key, value in differences(measured).items() if not value <= limits[key]}
     assert not apart, f"these peers do other work, their losses are apart by more than {TOLERANCE:g}: {apart}"
