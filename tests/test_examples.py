@@ -23,6 +23,8 @@ DRAWING = ["overfitting", "activations"]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
+    "learning_rates": ["--epochs", "6", "--picture", "pictures/learning_rates.png"],
+    "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
 PICTURES = {
@@ -30,6 +32,8 @@ PICTURES = {
     "autoencoder": ["autoencoder.png"],
     "descent": ["descent-parabola.png", "descent-contours.png"],
     **{name: [f"{name}.png"] for name in DRAWING},
+    "learning_rates": ["learning_rates.png"],
+    "batch_sizes": ["batch_sizes.png"],
     "vanishing": ["vanishing.png"],
 }
 
@@ -159,6 +163,31 @@ def vanishing(variables: dict[str, object], text: str) -> None:
     assert accuracies["ReLU and He"] > 0.3  # it takes its time, and has it in the full length
 
 
+def learning_rates(variables: dict[str, object], text: str) -> None:
+    losses, accuracies = variables["losses"], variables["accuracies"]
+    assert isinstance(losses, dict)
+    assert isinstance(accuracies, dict)
+    first, last = ({name: column[place] for name, column in losses.items()} for place in (0, -1))
+    assert last["right"] < first["right"] / 3
+    assert 0.9 * first["too small"] < last["too small"] < first["too small"]
+    assert last["too large"] > 2
+    assert min(accuracies["right"], accuracies["large"]) > 0.9
+    assert max(accuracies["far too small"], accuracies["too small"], accuracies["too large"]) < 0.3
+    assert text.count("loss of each batch") == 3
+
+
+def batch_sizes(variables: dict[str, object], text: str) -> None:
+    table = variables["table"]
+    assert isinstance(table, dict)
+    sizes = list(table)
+    noise = [table[size]["noise / gradient"] for size in sizes]
+    for size, found in zip(sizes[:4], noise, strict=False):  # 1/√(batch size), as long as it is a small part of all
+        assert found * size**0.5 == pytest.approx(noise[0], rel=0.15)
+    assert noise[-1] < 0.01
+    assert [table[size]["steps"] for size in sizes] == [4 * -(-1438 // size) for size in sizes]
+    assert table[1]["test accuracy"] > 0.9 > 0.5 > table[1438]["test accuracy"]
+
+
 def stopping(variables: dict[str, object], text: str) -> None:
     assert "60 epochs, loss" in lines(text)["epochs"]
     assert re.search(r"loss 0.0\d+ reached 0.05", lines(text)["loss threshold"])
@@ -237,7 +266,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     for function in (
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
-        overfitting, activations, vanishing,
+        overfitting, activations, vanishing, learning_rates, batch_sizes,
     )
 }  # fmt: skip
 
