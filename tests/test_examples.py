@@ -19,7 +19,7 @@ from chainrule.errors import MissingExtraError
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
-DRAWING = ["overfitting", "activations"]
+DRAWING = ["overfitting", "activations", "approximation", "saturated_output"]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
@@ -27,6 +27,8 @@ ARGUMENTS = {
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
+for short in ("approximation",):
+    ARGUMENTS[short].insert(0, "--short")
 PICTURES = {
     "adversarial_pair": ["adversarial-pair.png"],
     "autoencoder": ["autoencoder.png"],
@@ -261,9 +263,32 @@ def activations(variables: dict[str, object], text: str) -> None:
     assert "0.25^20 = 9.09e-13" in text
 
 
+def approximation(variables: dict[str, object], text: str) -> None:
+    errors = [numbers(text, f"{width} ")[1] for width in (1, 4, 16, 64)]
+    assert (np.diff(errors) < 0).all()
+    assert errors[0] > 0.5
+    assert errors[-1] < 0.1
+    assert "64 hidden units" in text
+
+
+def saturated_output(variables: dict[str, object], text: str) -> None:
+    paths = variables["paths"]
+    assert isinstance(paths, dict)
+    for (name, start), steps in paths.items():
+        said = 1 / (1 + np.exp(-start))
+        factor = said * (1 - said) if name == "squared error" else 1.0
+        np.testing.assert_allclose(steps["said"][0], said, rtol=1e-12)
+        np.testing.assert_allclose(steps["slope"][0], (said - 1) * factor, rtol=1e-12)
+    needed = {key: int((steps["said"] <= 0.5).sum()) for key, steps in paths.items()}
+    assert needed["squared error", -8.0] > 2000
+    assert needed["cross-entropy", -8.0] < 20
+    assert "not in 4096" in text
+
+
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     function.__name__: function
     for function in (
+        overfitting, activations, approximation, saturated_output,
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
         overfitting, activations, vanishing, learning_rates, batch_sizes,
