@@ -52,6 +52,9 @@ def test_wide_numbers_are_drawn_by_their_logarithms_and_no_others() -> None:
 
     assert "logarithmic" in chart(1.0, 0.01)
     assert "logarithmic" not in chart(1.0, 0.1)
+    assert "logarithmic" not in chart(*[1.0] * 9, 1e-5), "the end of a cosine"
+    accuracy = Line("", np.arange(2.0), floats([0.01, 1.0]))
+    assert "logarithmic" not in str(line_chart("accuracy", [accuracy], by_size=False))
     assert "logarithmic" not in chart(1.0, 0.0)
     assert "logarithmic" not in chart(1.0, -0.001)
     assert "nan" not in chart(1.0, float("nan"), float("inf"), 2.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.metrics.naming import upwards
 from chainrule.report.curves import Floats, Line, floats, line_chart
 from chainrule.report.markup import Markup, element
 from chainrule.report.numbers import duration, told
@@ -64,7 +65,7 @@ def charts(history: History) -> list[Markup]:
             lines.append(Line("training", ends, of_epochs(name), "one"))
         if any(_HELD + name in record for record in history.epochs):
             lines.append(Line("validation", ends, of_epochs(_HELD + name), "two"))
-        found.append(line_chart(cut(name.replace("_", " ")), lines))
+        found.append(line_chart(cut(name.replace("_", " ")), lines, by_size=not upwards(name)))
     if _NORM in history.columns:
         lines = [Line("", places, of_steps(_NORM), "three", faint=several)]
         lines += [Line("", ends, of_epochs(_NORM), "three")] if several else []

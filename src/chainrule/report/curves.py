@@ -102,14 +102,23 @@ def thin(x: Floats, y: Floats, columns: int = _COLUMNS) -> tuple[Floats, Floats]
 
 
 def line_chart(
-    title: str, lines: Sequence[Line], *, across: str = "epoch", points: Callable[[float], str] = told
+    title: str,
+    lines: Sequence[Line],
+    *,
+    across: str = "epoch",
+    points: Callable[[float], str] = told,
+    by_size: bool = True,
 ) -> Markup | None:
-    """A figure with lines over a common axis; by logarithms where they are positive and far apart. None without any."""
+    """A figure with lines over a common axis; by logarithms where they are positive and far apart. None without any.
+
+    A few numbers that are much smaller than the rest, as the last of a schedule are, do not make them far apart; and
+    with ``by_size`` false nothing does: an accuracy is read by its distance from 1.
+    """
     lines = [line for line in (line.finite() for line in lines) if len(line.x)]
     if not lines:
         return None
     every = np.concatenate([line.y for line in lines])
-    logarithmic = bool(every.min() > 0 and every.max() / every.min() > _WIDE)
+    logarithmic = bool(by_size and every.min() > 0 and every.max() / np.quantile(every, 0.2, method="lower") > _WIDE)
     across_all = np.concatenate([line.x for line in lines])
     horizontal = axis(across_all, _LEFT, _WIDTH - _RIGHT, tight=True)
     vertical = axis(every, _HEIGHT - _BOTTOM, _TOP, logarithmic=logarithmic)
