@@ -132,9 +132,9 @@ def _build(run: Run, spec: DataSpec) -> tuple[Graph, dict[str, str], str]:
 
 def _leaves(applied: Sequence[Applied]) -> Iterator[tuple[str, Node]]:
     """Each layer once by path, without those that only hold others."""
-    within = {one.path.rpartition(".")[0] for one in applied if one.depth > 1} | {""}
+    within = {one.path.rpartition(".")[0] for one in applied if one.path}
     for one in applied:
-        if one.node is not None and one.node.dtype in FLOATS and (one.path not in within or len(applied) == 1):
+        if one.node is not None and one.node.dtype in FLOATS and one.path not in within:
             yield one.path, one.node
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from chainrule.data import Dataset
 from chainrule.explain.health.measures import Health, LayerHealth
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy
+from chainrule.optimizers import DeltaBarDelta, Rprop
 
 if TYPE_CHECKING:
     from chainrule.run import Data, Run
@@ -68,6 +69,7 @@ Rule = Callable[[Case, Sequence[Finding]], Iterator[Finding]]
 
 #: How far a loss has to rise, and where it has to stand at the end, both beside where it began, to be a finding.
 _ROSE = ((1.1, 1.1), (1.25, 0.95), (2.0, 0.75), (3.0, 0.5))
+_WHOLE_SETS = "batch_size=None: this optimizer finds its own rates from signs, which the noise of small batches turns"
 #: Over this many layers a trend is one. Two numbers make no trend.
 _LAYERS = 4
 
@@ -197,7 +199,9 @@ def rate_too_high(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
             "",
             f"the loss began at {start:.3g}, rose to {peak:.3g} and stands at {end:.3g}; a step changes the weights of "
             f"a layer by up to {max(updates, default=0.0):.2g} of their size (about 0.001 is usual)",
-            "a tenth of the learning rate; run.find_learning_rate(data) or `chainrule rate` looks for one",
+            _WHOLE_SETS
+            if isinstance(case.run.optimizer, Rprop | DeltaBarDelta) and case.run.batch_size < len(case.data)
+            else "a tenth of the learning rate; run.find_learning_rate(data) or `chainrule rate` looks for one",
         )
 
 
@@ -245,7 +249,9 @@ def targets_out_of_range(case: Case, before: Sequence[Finding]) -> Iterator[Find
     low, high = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, np.inf)}.get(
         case.health.last, (-np.inf, np.inf)
     )
-    if not isinstance(case.data, Dataset) or case.data.targets is None or case.data.labels is not None:
+    if case.run.model is None or not isinstance(case.data, Dataset):
+        return  # only where there is one model is it known what the targets are compared with
+    if case.data.targets is None or case.data.labels is not None:
         return
     targets = np.asarray(case.run.preparation.target.forward(case.data.targets))
     outside = float(np.mean((targets < low - 0.01) | (targets > high + 0.01)))
@@ -304,12 +310,13 @@ def leaking_column(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def no_better_than_chance(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
-    """After an epoch or more the data are told no better than by chance, and nothing above says why.
+    """After 100 steps or more the data are told no better than by chance, and nothing above says why.
 
-    Chance is always saying the most frequent class; three standard deviations of that count are allowed for luck.
+    Fewer steps tell nothing: a network that is to become good may not have begun to. Chance is always saying the most
+    frequent class; three standard deviations of that count are allowed for luck.
     """
     labels, names = _labels(case)
-    if labels is None or case.run.epoch < 1 or len(labels) < 50 or case.data.weights is not None or before:  # type: ignore[union-attr]
+    if labels is None or len(case.run.history) < 100 or len(labels) < 50 or case.data.weights is not None or before:  # type: ignore[union-attr]
         return
     found = case.run.evaluate(case.data)
     share = float(np.bincount(labels, minlength=len(names)).max()) / len(labels)
