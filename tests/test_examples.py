@@ -19,7 +19,8 @@ from chainrule.errors import MissingExtraError
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
-DRAWING = ["overfitting", "activations", "approximation", "saturated_output"]
+LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima"]
+DRAWING = ["overfitting", "activations", "saturated_output", *LONG]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
@@ -27,8 +28,8 @@ ARGUMENTS = {
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
-for short in ("approximation",):
-    ARGUMENTS[short].insert(0, "--short")
+for long in LONG:
+    ARGUMENTS[long].insert(0, "--short")
 PICTURES = {
     "adversarial_pair": ["adversarial-pair.png"],
     "autoencoder": ["autoencoder.png"],
@@ -285,13 +286,39 @@ def saturated_output(variables: dict[str, object], text: str) -> None:
     assert "not in 4096" in text
 
 
+def depth_and_width(variables: dict[str, object], text: str) -> None:
+    rows = {depth: numbers(text.replace(",", ""), f"{depth} ") for depth in (1, 2, 16)}
+    assert all(9_000 < row[1] <= 10_000 for row in rows.values())
+    assert min(rows[1][3], rows[2][3]) > 0.93
+    assert rows[16][3] < 0.7
+
+
+def batch_norm_rates(variables: dict[str, object], text: str) -> None:
+    found = variables["found"]
+    assert isinstance(found, dict)
+    assert found[1.0][0] is None
+    assert found[1.0][1] > 0.6
+    assert found[0.1][1] > found[0.1][0] + 0.2
+
+
+def local_minima(variables: dict[str, object], text: str) -> None:
+    ends = variables["ends"]
+    assert isinstance(ends, dict)
+    stuck = {key: losses[losses > 0.1] for key, losses in ends.items()}
+    assert len(stuck[2, "batch"]) >= 2
+    assert len(stuck[2, "stochastic"]) >= 2
+    assert len(stuck[3, "batch"]) <= 1
+    # Two corners are taken for one, at a probability of one half each.
+    assert np.isclose(np.median(stuck[2, "batch"]), np.log(2) / 2, atol=0.01)
+
+
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     function.__name__: function
     for function in (
-        overfitting, activations, approximation, saturated_output,
+        overfitting, activations, approximation, saturated_output, depth_and_width, batch_norm_rates, local_minima,
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
-        overfitting, activations, vanishing, learning_rates, batch_sizes,
+        vanishing, learning_rates, batch_sizes,
     )
 }  # fmt: skip
 
