@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from tests.cli.calling import Command
+from pathlib import Path
+
+from tests.cli.calling import Command, prices
 
 
 def test_a_healthy_run_and_one_whose_rate_is_too_high(command: Command) -> None:
@@ -17,3 +19,17 @@ def test_a_healthy_run_and_one_whose_rate_is_too_high(command: Command) -> None:
 
 def test_what_cannot_be_is_refused_in_words(command: Command) -> None:
     assert "there is no run folder" in command.refuses("diagnose", "nowhere")
+    assert "is no run, so it takes no other data" in command.refuses("diagnose", "digits", "iris")
+    prices(Path("prices.csv"))
+    assert "which column of prices.csv" in command.refuses("diagnose", "prices.csv")
+
+
+def test_data_alone_are_tried_with_the_network_that_train_would_make(command: Command) -> None:
+    output = command.works("diagnose", "digits")
+    assert "after 300 steps" in output
+    assert "nothing found" in output
+    kinds = [n * 3 % 5 % 2 for n in range(300)]
+    rows = [f"{n % 7},{n * n % 11},{kind},{'ab'[kind]}" for n, kind in enumerate(kinds)]
+    table = ["colour,size,answer,kind", *rows]
+    Path("leak.csv").write_text("\n".join(table))
+    assert "a leaking column (column answer)" in command.works("diagnose", "leak.csv", "--target", "kind")

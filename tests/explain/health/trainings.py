@@ -88,6 +88,11 @@ FAULTS: list[tuple[str, str, Training]] = [
     ("learning rate too high", "descent on digits", lambda: fitted(small(cr.tanh), digits()[0], optimizer=SGD(20.0))),
     ("learning rate too high", "relu on digits", lambda: fitted(small(), digits()[0], optimizer=SGD(5.0))),
     ("learning rate too high", "a regression", lambda: fitted(cr.Dense(1), line(), optimizer=SGD(1.5), epochs=2)),
+    (
+        "not finite",
+        "descent that leaps away",
+        lambda: fitted(small(cr.identity), digits()[0], optimizer=SGD(1e3), loss=cr.losses.mean_squared_error),
+    ),
     ("learning rate too low", "descent on digits", lambda: fitted(small(), digits()[0], optimizer=SGD(1e-6))),
     ("learning rate too low", "Adam on digits", lambda: fitted(small(), digits()[0], optimizer=Adam(1e-7))),
     (

@@ -205,6 +205,19 @@ def rate_too_high(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
         )
 
 
+def not_finite(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
+    """The training ended in a step whose loss or gradient is not finite: that is no matter of degree."""
+    if case.run.stopped == "not finite":
+        yield Finding(
+            "not finite",
+            "",
+            f"step {len(case.run.history) + 1:,} gave a loss or a gradient that is infinite or NaN, and was not taken; "
+            f"the loss began at {case.beginning:.3g}",
+            "the error that ended it names the node where it began; a smaller learning rate, scaled inputs, or "
+            "clipping: Compose(ClipNorm(1.0), …)",
+        )
+
+
 def rate_too_low(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
     """The loss has fallen by less than a twentieth in 20 steps or more, and weights move by under 1e-4 of their size.
 
@@ -335,8 +348,8 @@ def no_better_than_chance(case: Case, before: Sequence[Finding]) -> Iterator[Fin
 #: In this order: what is a cause comes before what may only be its effect.
 RULES: tuple[Rule, ...] = (
     unscaled_inputs, targets_out_of_range, squashed_logits, class_imbalance, leaking_column, equal_weights,
-    vanishing_gradients, exploding_gradients, dead_units, saturated_units, frozen_layers, no_gradient, rate_too_high,
-    rate_too_low, no_better_than_chance,
+    vanishing_gradients, exploding_gradients, dead_units, saturated_units, frozen_layers, no_gradient, not_finite,
+    rate_too_high, rate_too_low, no_better_than_chance,
 )  # fmt: skip
 
 
