@@ -26,6 +26,8 @@ ARGUMENTS = {
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
     "learning_rates": ["--epochs", "6", "--picture", "pictures/learning_rates.png"],
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
+    "optimizer_paths": ["--picture", "pictures/optimizer_paths.png"],
+    "optimizer_race": ["--epochs", "4", "--picture", "pictures/optimizer_race.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
 for long in LONG:
@@ -37,6 +39,8 @@ PICTURES = {
     **{name: [f"{name}.png"] for name in DRAWING},
     "learning_rates": ["learning_rates.png"],
     "batch_sizes": ["batch_sizes.png"],
+    "optimizer_paths": ["optimizer_paths.png"],
+    "optimizer_race": ["optimizer_race.png"],
     "vanishing": ["vanishing.png"],
 }
 
@@ -191,6 +195,33 @@ def batch_sizes(variables: dict[str, object], text: str) -> None:
     assert table[1]["test accuracy"] > 0.9 > 0.5 > table[1438]["test accuracy"]
 
 
+def optimizer_paths(variables: dict[str, object], text: str) -> None:
+    paths = variables["paths"]
+    assert isinstance(paths, dict)
+    assert len(paths) == 15
+    rosenbrock = {name: steps["height"] for (ground, name), steps in paths.items() if ground == "Rosenbrock"}
+    assert min(rosenbrock, key=lambda name: rosenbrock[name][300]) == "momentum"
+    assert max(rosenbrock, key=lambda name: rosenbrock[name][-1]) == "plain"
+    for name in ("momentum", "AdaGrad", "RMSprop", "Adam"):  # plain descent is still at the saddle
+        assert paths["saddle", name]["y"][-1] > 0.95
+    assert paths["saddle", "plain"]["y"][-1] < 0.4
+    across = np.sign(paths["ravine", "plain"]["y"][:8])
+    assert (across == [1, -1] * 4).all()  # from wall to wall
+    steps = paths["Rosenbrock", "Adam"]
+    height = (1 - steps["x"]) ** 2 + 100 * (steps["y"] - steps["x"] ** 2) ** 2
+    np.testing.assert_allclose(steps["height"], height, rtol=1e-3, atol=1e-4)
+
+
+def optimizer_race(variables: dict[str, object], text: str) -> None:
+    race = variables["race"]
+    assert isinstance(race, dict)
+    right = {name: epochs[-1]["validation_accuracy"] for name, epochs in race.items()}
+    assert len(right) == 9
+    assert all(share > 0.85 for share in right.values())
+    assert max(right["momentum"], right["Adam"], right["NAdam"]) > 0.95
+    assert race["momentum"][0]["loss"] < race["plain"][0]["loss"]
+
+
 def stopping(variables: dict[str, object], text: str) -> None:
     assert "60 epochs, loss" in lines(text)["epochs"]
     assert re.search(r"loss 0.0\d+ reached 0.05", lines(text)["loss threshold"])
@@ -318,7 +349,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         overfitting, activations, approximation, saturated_output, depth_and_width, batch_norm_rates, local_minima,
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
-        vanishing, learning_rates, batch_sizes,
+        vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race,
     )
 }  # fmt: skip
 
