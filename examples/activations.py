@@ -51,4 +51,4 @@ if "--picture" in sys.argv:
         axes.plot(x, slope, "--", label="f'")
         axes.set(title=name, xlabel="x", ylim=(-1.2, 1.6))
         axes.legend()
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

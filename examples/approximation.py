@@ -56,4 +56,4 @@ if "--picture" in sys.argv:
     left.legend()
     right.loglog(widths, errors, "o-")
     right.set(xlabel="hidden units", ylabel="root of the mean squared error")
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

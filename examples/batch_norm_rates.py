@@ -43,4 +43,4 @@ if "--picture" in sys.argv:
         axes.semilogx(rates, [found[rate][place] or 0.0 for rate in rates], "o-", label=name)
     axes.set(xlabel="learning rate", ylabel=f"test accuracy after {epochs} epochs (0: the loss was not finite)")
     axes.legend()
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

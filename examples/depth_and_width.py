@@ -41,4 +41,4 @@ if "--picture" in sys.argv:
     axes = drawn.subplots()
     axes.semilogx(depths, [np.mean(right) for right in found.values()], "o-", base=2)
     axes.set(xlabel="hidden layers, with 10,000 parameters together", ylabel="test accuracy")
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

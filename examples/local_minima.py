@@ -50,4 +50,4 @@ if "--picture" in sys.argv:
         axes.plot(np.sort(losses), "-" if name == "batch" else "--", label=f"{hidden} units, {name}")
     axes.set(xlabel="seeds, from the best to the worst", ylabel="loss at the end", yscale="log")
     axes.legend()
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

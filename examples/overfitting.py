@@ -57,4 +57,4 @@ if "--picture" in sys.argv:
         above.set(title=name, xlabel="epoch", ylabel="log loss, validation", ylim=(0, 3))
         below.hist(np.log10(first_weights[name]), 60)
         below.set(xlabel="size of a weight, power of ten")
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

@@ -51,4 +51,4 @@ if "--picture" in sys.argv:
         axes.semilogx(np.arange(1, most + 1), paths[name, -6.0]["said"], label=name)
     axes.set(title="from 0.0025 towards 1, with a learning rate of 1", xlabel="steps", ylabel="what the unit says")
     axes.legend()
-    print("wrote", save_picture(drawn, sys.argv[-1]))
+    print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))
