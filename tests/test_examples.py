@@ -28,6 +28,7 @@ ARGUMENTS = {
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "optimizer_paths": ["--picture", "pictures/optimizer_paths.png"],
     "optimizer_race": ["--epochs", "4", "--picture", "pictures/optimizer_race.png"],
+    "schedules_compared": ["--epochs", "8", "--picture", "pictures/schedules_compared.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
 }
 for long in LONG:
@@ -41,6 +42,7 @@ PICTURES = {
     "batch_sizes": ["batch_sizes.png"],
     "optimizer_paths": ["optimizer_paths.png"],
     "optimizer_race": ["optimizer_race.png"],
+    "schedules_compared": ["schedules_compared.png"],
     "vanishing": ["vanishing.png"],
 }
 
@@ -222,6 +224,17 @@ def optimizer_race(variables: dict[str, object], text: str) -> None:
     assert race["momentum"][-1]["loss"] < race["plain"][-1]["loss"]
 
 
+def schedules_compared(variables: dict[str, object], text: str) -> None:
+    races, lowest = variables["races"], variables["lowest"]
+    assert isinstance(races, dict)
+    assert isinstance(lowest, dict)
+    last = {name: losses[-1] for name, losses in races.items()}
+    assert max(last, key=lambda name: last[name]) == "constant"
+    assert min(last["cosine"], last["warm restarts"]) < last["constant"] / 2
+    assert lowest["constant, small"] < 0.3
+    assert lowest["warm restarts"] > 0.9
+
+
 def stopping(variables: dict[str, object], text: str) -> None:
     assert "60 epochs, loss" in lines(text)["epochs"]
     assert re.search(r"loss 0.0\d+ reached 0.05", lines(text)["loss threshold"])
@@ -349,7 +362,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         overfitting, activations, approximation, saturated_output, depth_and_width, batch_norm_rates, local_minima,
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
-        vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race,
+        vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race, schedules_compared,
     )
 }  # fmt: skip
 
