@@ -235,6 +235,14 @@ def schedules_compared(variables: dict[str, object], text: str) -> None:
     assert lowest["warm restarts"] > 0.9
 
 
+def exploding(variables: dict[str, object], text: str) -> None:
+    accuracies = variables["accuracies"]
+    assert isinstance(accuracies, dict)
+    assert accuracies.pop("clipped to norm 1") > 0.9
+    assert len(accuracies) == 3
+    assert max(accuracies.values()) < 0.2
+
+
 def stopping(variables: dict[str, object], text: str) -> None:
     assert "60 epochs, loss" in lines(text)["epochs"]
     assert re.search(r"loss 0.0\d+ reached 0.05", lines(text)["loss threshold"])
@@ -363,6 +371,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
         vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race, schedules_compared,
+        exploding,
     )
 }  # fmt: skip
 
