@@ -192,6 +192,7 @@ def batch_sizes(variables: dict[str, object], text: str) -> None:
     noise = [table[size]["noise / gradient"] for size in sizes]
     for size, found in zip(sizes[:4], noise, strict=False):  # 1/√(batch size), as long as it is a small part of all
         assert found * size**0.5 == pytest.approx(noise[0], rel=0.15)
+    assert noise[0] > 3
     assert noise[-1] < 0.01
     assert [table[size]["steps"] for size in sizes] == [4 * -(-1438 // size) for size in sizes]
     assert table[1]["test accuracy"] > 0.9 > 0.5 > table[1438]["test accuracy"]
