@@ -73,10 +73,10 @@ def chainrule_seconds(text: str, matrices: int) -> float:
         program.repeat(state, fixed, {"turn": np.zeros(count)})
         return time.perf_counter() - start
 
-    many(2)
-    count = max(4, 200 // matrices)
+    count = max(10, 100 // matrices)
+    many(count)
     # What a call copies before its first step is taken off.
-    return statistics.median((many(2 + count) - many(2)) / count for _ in range(7))
+    return statistics.median((many(2 * count) - many(count)) / count for _ in range(7))
 
 
 def pytorch_seconds(name: str, settings: dict[str, Any], clip: bool, matrices: int, threads: int) -> float:
