@@ -124,7 +124,8 @@ def test_a_rate_may_be_a_schedule() -> None:
 
     run = moved(L2(growing), steps=3)
     assert run.history.steps["penalty"][0] == 0 < run.history.steps["penalty"][1]
-    assert [name for name in run.numbers if "penalty" in name] == []
+    scaled = {name: value for name, value in run.numbers.items() if "penalty" in name}
+    assert scaled == {"numbers/penalty.rate.scale": 1.0}, "the rate itself is no number"
 
 
 def test_it_is_saved_with_a_run_and_the_run_goes_on_alike(tmp_path: Path) -> None:
