@@ -36,7 +36,6 @@ def measured(*microseconds: float, rated: bool = True) -> Measured:
 # ---- the workloads --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.tiny
 def test_operations_count_the_products_of_a_step_and_no_gradient_of_the_data() -> None:
     forward, to_weights = 2 * 128 * (784 * 300 + 300 * 10), 2 * 128 * (784 * 300 + 300 * 10)
     assert WORKLOADS["mlp-128"].operations == forward + to_weights + 2 * 128 * 300 * 10
@@ -64,7 +63,6 @@ def test_batches_go_through_all_samples_epoch_after_epoch() -> None:
 # ---- what is decided ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(
     ("own", "other", "bar", "expected"),
     [
@@ -87,7 +85,6 @@ def test_the_best_peer_is_rated_and_was_measured() -> None:
     assert best_peer({"chainrule": measured(1), "c": measured()}) is None
 
 
-@pytest.mark.tiny
 def test_losses_are_apart_by_the_largest_difference_and_nan_is_never_alike() -> None:
     assert largest_difference([2.0, 1.0], [2.0, 1.5]) == 0.25
     assert largest_difference([2.0, 1.0], [2.0, float("nan")]) == float("inf")
@@ -161,7 +158,6 @@ def kept_row(ratio: float, decided: bool = True) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize(
     ("ratio", "decided", "word"),
     [(2.1, True, "aim"), (1.8, True, "bar"), (1.6, True, "**below**"), (1.75, False, "bar, undecided")],
@@ -194,7 +190,6 @@ def test_a_row_takes_the_place_of_its_predecessor(tmp_path: Path, monkeypatch: p
     assert "another. (tiny)\n\nthis one. numpy 2. (mlp-128, install)" in path.with_suffix(".md").read_text()
 
 
-@pytest.mark.tiny
 def test_rows_and_peers_that_do_not_exist_are_named() -> None:
     with pytest.raises(SystemExit, match="there is no row 'mlp-64'; there are tiny, mlp-1"):
         program.rows_named("tiny,mlp-64")
@@ -215,7 +210,6 @@ def test_make_bench_hands_its_words_on(tmp_path: Path) -> None:
     assert f"environment.sh {tmp_path} benchmark" in done.stdout
 
 
-@pytest.mark.tiny
 def test_the_profile_says_what_bounds_a_kernel() -> None:
     def spent(size: int, operations: int) -> Spent:
         return Spent("kernel", "", "", 0.5, 1e-3, size, operations)

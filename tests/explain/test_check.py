@@ -29,7 +29,6 @@ from tests.explain.making import (
 ACTIVATIONS = {"sigmoid": cr.sigmoid, "tanh": cr.tanh, "relu": cr.relu, "leaky": cr.leaky_relu, "none": None}
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_dense_networks_pass(name: str) -> None:
     run = cr.prepare(cr.Chain(cr.Dense(5, ACTIVATIONS[name]), cr.Dense(3)), classes())

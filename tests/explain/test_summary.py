@@ -7,7 +7,6 @@ import chainrule as cr
 from tests.explain.making import Convolution, adversarial, classes, numbers, pool
 
 
-@pytest.mark.tiny
 def test_layers_shapes_and_counts() -> None:
     data = classes(4, 64, 10)
     model = cr.Chain(cr.Reshape((8, 8, 1)), Convolution(4), pool, cr.Flatten(), cr.Dense(10))
@@ -37,7 +36,6 @@ def test_a_shared_layer_is_counted_once() -> None:
     assert "16 parameters in 4 arrays: 128 B as float64" in text
 
 
-@pytest.mark.tiny
 def test_several_models_and_a_model_of_one_layer() -> None:
     text = cr.prepare(adversarial(), numbers()).summary()
     for word in ("generator.0", "judge.1", "Dense(leaky_relu)", "applied 3 times", "of optimizer memory"):

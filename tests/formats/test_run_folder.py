@@ -61,7 +61,6 @@ def same(first: cr.Run, second: cr.Run) -> None:
 # ---- there and back ----
 
 
-@pytest.mark.tiny
 def test_a_run_comes_back_to_the_bit(tmp_path: Path) -> None:
     train, test = iris()
     run = cr.fit(cr.Chain(cr.Dense(4, cr.tanh), cr.Dense(3)), train, validation=test, epochs=3, batch_size=16, seed=7)

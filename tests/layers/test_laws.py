@@ -65,7 +65,6 @@ def run(whole: Graph, arrays: dict[str, Array], engine: Any = None) -> dict[str,
     return found
 
 
-@pytest.mark.tiny
 @pytest.mark.parametrize("training", MODES)
 @pytest.mark.parametrize("name", CASES)
 def test_shapes_and_parameters_are_as_said(name: str, training: bool) -> None:

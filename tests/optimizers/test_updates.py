@@ -157,7 +157,6 @@ class Backwards(ClipGlobalNorm):
         return {path: graph.broadcast_to(1.0 / norm, d.shape) * d for path, d in directions.items()}
 
 
-@pytest.mark.tiny
 def test_the_global_norm_is_the_one_that_the_step_records() -> None:
     """No node more than the comparison, the quotient and the choice: no second pass over the gradients."""
 

@@ -9,7 +9,6 @@ from chainrule.report.markup import Markup, element, escaped, joined
 from chainrule.report.numbers import duration, linear_ticks, logarithmic_ticks, told
 
 
-@pytest.mark.tiny
 def test_text_is_escaped_unless_an_element_made_it() -> None:
     assert element("p", "<b>", Markup("<i>"), ["&", None, 3]) == "<p>&lt;b&gt;<i>&amp;3</p>"
     assert element("p", title='"') == '<p title="&quot;"></p>'

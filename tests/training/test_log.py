@@ -47,7 +47,6 @@ def whole(found: History) -> list[dict[str, Any]]:
     return told + [{"kind": "step", **row} for row in rows if row["epoch"] > len(found.epochs)]
 
 
-@pytest.mark.tiny
 def test_every_step_and_epoch_is_a_line_in_the_order_they_came(tmp_path: Path) -> None:
     path = tmp_path / "course.jsonl"
     run = cr.fit(model(), flowers()[0], validation=flowers()[1], epochs=3, callbacks=[Log(path)])
