@@ -28,13 +28,21 @@ from chainrule.fitting import fit, load, prepare
 from chainrule.graph import Node, sigmoid, tanh
 from chainrule.graph.composites import identity, leaky_relu, relu, softmax, step_function
 from chainrule.layers import (
+    AveragePool1D,
+    AveragePool2D,
     BatchNorm,
     Chain,
+    Conv1D,
+    Conv2D,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
+    GlobalAveragePool,
+    GlobalMaxPool,
     LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
     Reshape,
     Scope,
     WeightNoise,
@@ -46,8 +54,10 @@ from chainrule.training import Callback, step
 __version__ = "0.1.0"
 
 __all__ = [
-    "BatchNorm", "Callback", "Chain", "Dense", "Dropout", "Flatten", "GaussianNoise", "LayerNorm", "Node", "Reshape",
-    "Run", "Scope", "WeightNoise", "__version__", "augmentation", "data", "errors", "fit", "gradients", "graph",
-    "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics", "optimizers", "prepare",
-    "regularizers", "relu", "schedules", "sigmoid", "softmax", "step", "step_function", "tanh", "training",
+    "AveragePool1D", "AveragePool2D", "BatchNorm", "Callback", "Chain", "Conv1D", "Conv2D", "Dense", "Dropout",
+    "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm", "MaxPool1D", "MaxPool2D",
+    "Node", "Reshape", "Run", "Scope", "WeightNoise", "__version__", "augmentation", "data", "errors", "fit",
+    "gradients", "graph", "identity", "initializers", "layers", "leaky_relu", "load", "losses", "metrics",
+    "optimizers", "prepare", "regularizers", "relu", "schedules", "sigmoid", "softmax", "step", "step_function",
+    "tanh", "training",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 import chainrule as cr
 
 NAMES = """
-BatchNorm Callback Chain Dense Dropout Flatten GaussianNoise LayerNorm Node Reshape Run Scope WeightNoise __version__
+AveragePool1D AveragePool2D BatchNorm Callback Chain Conv1D Conv2D Dense Dropout Flatten GaussianNoise
+GlobalAveragePool GlobalMaxPool LayerNorm MaxPool1D MaxPool2D Node Reshape Run Scope WeightNoise __version__
 augmentation data errors fit gradients graph identity initializers layers leaky_relu load losses metrics optimizers
 prepare regularizers relu schedules sigmoid softmax step step_function tanh training
 """.split()

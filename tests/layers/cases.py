@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import chainrule as cr
+from tests.layers.case import Case
+from tests.layers.image_cases import IMAGE_CASES
 
 Array = NDArray[Any]
 
 
 def sigmoid(x: Array) -> Any:
     return 1 / (1 + np.exp(-x))
-
-
-@dataclass(frozen=True)
-class Case:
-    """A layer, the shape of a sample, and what it gives in plain NumPy, from x, and parameters and state by path.
-
-    ``plain`` is prediction, and training too, unless it draws random numbers (``random``) or looks at the other samples
-    of the batch, where ``batched`` is what it gives. ``edge``: it has no slope to check.
-    """
-
-    layer: Any
-    sample: tuple[int, ...]
-    output: tuple[int, ...]
-    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    plain: Callable[..., Array] | None = None
-    state: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    batched: Callable[..., Array] | None = None
-    random: bool = False
-    edge: bool = False
 
 
 def dense(function: Callable[[Array], Array] = lambda x: x) -> Callable[..., Array]:
@@ -125,4 +107,5 @@ CASES: dict[str, Case] = {
         lambda x, p: np.tanh(by_state(x @ p["1.weight"], {name[2:]: p[name] for name in p if name[0] == "2"})),
         {"2.mean": (3,), "2.variance": (3,)}, random=True,
     ),
+    **IMAGE_CASES,
 }  # fmt: skip

@@ -19,7 +19,8 @@ from chainrule.gradients import RULES, gradients
 from chainrule.graph import Build, Graph, Node
 from chainrule.keys import Key
 from chainrule.layers import Applicable, Record, Scope
-from tests.layers.cases import CASES, Case, unchanged
+from tests.layers.case import Case
+from tests.layers.cases import CASES, unchanged
 
 Array = NDArray[Any]
 MODES = [True, False]

@@ -52,16 +52,18 @@ class Dense:
             raise ShapeError(f"wants a batch of rows, (batch, features), and got {list(x.shape)}")
         if x.dtype != scope.dtype:
             raise DtypeError(f"wants {scope.dtype}, and got {x.dtype}; use graph.cast")
-        weight = scope.parameter("weight", (x.shape[-1], self.units), self.weight or self._usual())
+        weight = scope.parameter("weight", (x.shape[-1], self.units), self.weight or usual_weight(self.activation))
         letters = _LETTERS[: x.rank - 1]
         y = graph.contract(x, weight, f"{letters}i,io->{letters}o")
         if self.bias:
             y = y + graph.broadcast_to(scope.parameter("bias", (self.units,), self.bias_start), y.shape)
         return self.activation(y) if self.activation else y
 
-    def _usual(self) -> Initializer:
-        function = getattr(self.activation, "func", self.activation)
-        return He() if function in (relu, leaky_relu) else Glorot()
+
+def usual_weight(activation: Activation | None) -> Initializer:
+    """The first weights that suit what follows them: He's for ReLU, Glorot's otherwise."""
+    function = getattr(activation, "func", activation)
+    return He() if function in (relu, leaky_relu) else Glorot()
 
 
 @dataclass(frozen=True)
