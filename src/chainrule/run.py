@@ -327,11 +327,11 @@ class Run(Measurable):
 
         return explain(self, data, sample, parameter)
 
-    def diagnose(self, data: Data) -> Diagnosis:
+    def diagnose(self, data: Data, *, curvature: bool = True) -> Diagnosis:
         """What goes wrong in this training as it is now, and why, in words; see `chainrule.explain.health`."""
         from chainrule.explain.health import diagnose
 
-        return diagnose(self, data)
+        return diagnose(self, data, curvature=curvature)
 
     def check(self, data: Data, **settings: Any) -> GradientCheck:
         """Compare the gradients with differences of the loss; see `chainrule.explain.check`."""

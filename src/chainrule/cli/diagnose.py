@@ -34,8 +34,10 @@ def diagnose(
 
     A table of the layers: what each gives, which part of it is dead or
     saturated, the gradient there, and how far a step moves its weights. Below
-    it what was found: gradients that vanish, a learning rate that is too high,
-    a column that gives the answer away. A healthy training has no findings.
+    it how much the loss curves, with the learning rate that plain descent bears
+    there, and what was found: gradients that vanish, a learning rate that is
+    too high, a column that gives the answer away. A healthy training has no
+    findings.
 
     For data alone, a network as train would make it takes 300 steps first, and
     is not kept.

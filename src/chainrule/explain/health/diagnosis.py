@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chainrule.explain.health.curvature import Curvature, curvatures
 from chainrule.explain.health.measures import Health, Probe
 from chainrule.explain.health.rules import RULES, Case, Finding
 from chainrule.explain.tables import number_text, table
@@ -22,6 +23,8 @@ class Diagnosis:
 
     health: Health
     findings: tuple[Finding, ...]
+    #: Of each descent of the step; empty if it was not measured.
+    curvature: tuple[Curvature, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -44,6 +47,8 @@ class Diagnosis:
         ]  # fmt: skip
         lines = [f"after step {self.health.step:,}: loss {number_text(self.health.loss, 4)}", ""]
         lines += [*table(heads, rows, right=range(2, len(heads))), ""]
+        for one in self.curvature:
+            lines += [*textwrap.wrap(str(one), _WIDTH, subsequent_indent="  "), ""]
         if self.healthy:
             return "\n".join([*lines, "nothing found: by all rules this training is healthy"])
         for finding in self.findings:
@@ -53,12 +58,14 @@ class Diagnosis:
         return "\n".join(lines)
 
 
-def diagnose(run: Run, data: Data, probe: Probe | None = None) -> Diagnosis:
+def diagnose(run: Run, data: Data, probe: Probe | None = None, *, curvature: bool = True) -> Diagnosis:
     """Measure a run on some data as it is now, and judge it by each of the rules.
 
     The measures are those of a training step on up to a batch of the data (128 samples at least): see `LayerHealth`.
     The rules see them, the data, and the history of the run; each has its threshold beside it. Data that were not
-    trained on say the most: that a network has learned nothing of use shows there alone. The run is left as it is.
+    trained on say the most: that a network has learned nothing of use shows there alone. With ``curvature`` the largest
+    eigenvalue of the Hessian is found too, and the learning rate that it allows for: see `Curvature`. The run is left
+    as it is.
 
     Raises `DataError` for a stream: take samples of it.
 
@@ -69,12 +76,13 @@ def diagnose(run: Run, data: Data, probe: Probe | None = None) -> Diagnosis:
     >>> [finding.name for finding in run.diagnose(test).findings]
     ['equal weights']
     """
-    health = (probe or Probe(run, data)).look()
+    probe = probe or Probe(run, data)
+    health = probe.look()
     case = Case(run, data, health)
     findings: list[Finding] = []
     for rule in RULES:
         findings.extend(rule(case, tuple(findings)))
-    return Diagnosis(health, tuple(findings))
+    return Diagnosis(health, tuple(findings), curvatures(probe) if curvature else ())
 
 
 def _percent(value: float) -> str:

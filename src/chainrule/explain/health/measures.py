@@ -79,20 +79,21 @@ class Probe:
 
     def __init__(self, run: Run, data: Data) -> None:
         self.run = run
-        spec, given = run._data(data)
+        spec, arrays = run._data(data)
         size = min(spec.samples, max(run.batch_size, FEWEST_SAMPLES))
         # Spread over the data, which may be in the order of their classes.
         rows = np.linspace(0, spec.samples - 1, size).astype(np.int64)
-        self._given: dict[str, Any] = {f"batch/{name}": given[name][rows] for name in spec.arrays}
-        self._given |= {f"data/{name}": array for name, array in given.items() if name not in spec.arrays}
-        self._given["seed"] = np.asarray(run.seed & 0xFFFFFFFF, np.uint32)
-        small = DataSpec(size, spec.arrays, spec.preparing, spec.classes)
-        measured, self.layers, self.last = _build(run, small)
+        #: What the graph is given beside the run's own state: the batch, what prepares it, the seed.
+        self.given: dict[str, Any] = {f"batch/{name}": arrays[name][rows] for name in spec.arrays}
+        self.given |= {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
+        self.given["seed"] = np.asarray(run.seed & 0xFFFFFFFF, np.uint32)
+        self.spec = DataSpec(size, spec.arrays, spec.preparing, spec.classes)
+        measured, self.layers, self.last = _build(run, self.spec)
         self._program: Program = run.engine.compile(measured)
 
     def look(self) -> Health:
         """The numbers at the parameters, the optimizer's memory and the step that the run has now."""
-        pool = {**self.run.numbers, **self.run.arrays, **self._given}
+        pool = {**self.run.numbers, **self.run.arrays, **self.given}
         inputs = self._program.graph.inputs
         found = self._program.run({name: np.asarray(pool[name], node.dtype) for name, node in inputs.items()})
         return Health(

@@ -24,7 +24,8 @@ class Diagnose(Callback):
     ``data`` are what is looked at, such as the training data. It looks after every ``every`` steps, exactly there;
     without it, as often as takes a twentieth of the time of the steps, which differs from run to run. What is learned
     is the same bits with it and without. The measuring program is compiled once, before the first step. An epoch
-    records the worst layer of the last look: "health_dead", "health_saturated", "health_update".
+    records the worst layer of the last look: "health_dead", "health_saturated", "health_update". With ``curvature`` the
+    diagnosis has that of the last step.
 
     >>> import chainrule as cr
     >>> from chainrule.explain.health import Diagnose
@@ -35,10 +36,10 @@ class Diagnose(Callback):
     ([40, 80, 120], True)
     """
 
-    def __init__(self, data: Data, *, every: int | None = None) -> None:
+    def __init__(self, data: Data, *, every: int | None = None, curvature: bool = False) -> None:
         if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
             raise ConfigurationError(f"Diagnose: every is a number of steps above 0, or None, not {every!r}")
-        self.data, self.every = data, every
+        self.data, self.every, self.curvature = data, every, curvature
         self.records: list[Health] = []
         self.diagnosis: Diagnosis | None = None
         self._probe: Probe | None = None
@@ -75,7 +76,7 @@ class Diagnose(Callback):
     def on_end(self, training: Training) -> None:
         """Judge."""
         assert self._probe is not None
-        self.diagnosis = diagnose(self._probe.run, self.data, self._probe)
+        self.diagnosis = diagnose(self._probe.run, self.data, self._probe, curvature=self.curvature)
 
     @staticmethod
     def _timed(probe: Probe) -> tuple[Health, float]:
