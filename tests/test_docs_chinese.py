@@ -19,7 +19,7 @@ CHINESE = DOCS / "zh-CN"
 OWN = [CHINESE / "README.md"]  # an index of its own, without a twin
 PAGES = sorted(CHINESE.rglob("*.md"))
 TWINS = [page for page in PAGES if page not in OWN]
-AWAITED = {"02-a-network-by-hand.md", "03-the-chain-rule.md", "04-the-graph.md", "05-the-program.md"}
+AWAITED = {"04-the-graph.md", "05-the-program.md"}
 _FENCE = re.compile(r"^(<!-- not run -->\n+)?^( *)```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -184,7 +184,9 @@ def test_wrong_typesetting_is_found(wrong: str) -> None:
 
 
 def test_right_typesetting_and_code_are_let_be() -> None:
-    right = "用 `a,b` 写，见 [这里](a,b.md)（a）。\n\n    网=a, b\n\n| 甲 | $\\frac{a}{b}$ | 1.5 倍 |\n\n1. 甲：\n   （乙）\n"
+    right = (
+        "用 `a,b` 写，见 [这里](a,b.md)（a）。\n\n    网=a, b\n\n| 甲 | $\\frac{a}{b}$ | 2 倍 |\n\n1. 甲：\n   （乙）\n"
+    )
     assert list(faults(right)) == []
     assert unrendered("**甲**（a）乙，**丙。**\n") == []
     assert unrendered("**甲（a）**乙") != []
