@@ -184,9 +184,8 @@ def test_wrong_typesetting_is_found(wrong: str) -> None:
 
 
 def test_right_typesetting_and_code_are_let_be() -> None:
-    right = (
-        "用 `a,b` 写，见 [这里](a,b.md)（a）。\n\n    网=a, b\n\n| 甲 | $\\frac{a}{b}$ | 2 倍 |\n\n1. 甲：\n   （乙）\n"
-    )
+    prose = "用 `a,b` 写，见 [这里](a,b.md)（a）。\n\n    网=a, b\n\n"
+    right = prose + "| 甲 | $\\frac{a}{b}$ | 2 倍 |\n\n1. 甲：\n   （乙）\n"
     assert list(faults(right)) == []
     assert unrendered("**甲**（a）乙，**丙。**\n") == []
     assert unrendered("**甲（a）**乙") != []
