@@ -16,7 +16,7 @@ RECIPE := pyproject.toml scripts/environment.sh
 
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests fuzz bench clean
+.PHONY: help digits test tiny lint types tests fuzz bench curves clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -47,6 +47,9 @@ fuzz: $(TESTING)  ## random graphs on both engines: make fuzz GRAPHS=10000
 bench: $(PEERS_HERE)  ## the speed beside the peers: make bench ROW=mlp-128 PROFILE=1, PEERS=torch,jax, QUICK=1
 	@$(BENCH_VENV)/bin/python -m benchmarks.speed $(if $(ROW),--row $(ROW)) $(if $(PEERS),--peers $(PEERS)) \
 		$(if $(PROFILE),--profile) $(if $(QUICK),--quick)
+
+curves: $(PEERS_HERE)  ## each step's loss beside PyTorch's, for each optimizer: make curves PICTURE=curves.png
+	@$(BENCH_VENV)/bin/python -m benchmarks.curves $(if $(PICTURE),--picture $(PICTURE))
 
 lint: $(TESTING)  ## ruff
 	@$(BIN)/ruff check
