@@ -49,3 +49,26 @@ def pooled(
         y = np.zeros((len(x), *counts, x.shape[-1])) if not y.size else y
         y[(slice(None), *place)] = function(seen, axis=tuple(range(1, 1 + len(size))))
     return y
+
+
+def laid_down(x: Array, w: Array, cut: Pairs, stride: Sequence[int], whole: Sequence[int], groups: int = 1) -> Array:
+    """A transposed convolution: each place of x adds its kernel to an output of ``whole`` places, which is then cut."""
+    inside, outside = w.shape[-2], w.shape[-1] // groups
+    y: Array = np.zeros((len(x), *whole, w.shape[-1]))
+    every: Any = slice(None)
+    for place in itertools.product(*map(range, x.shape[1:-1])):
+        for tap in itertools.product(*map(range, w.shape[:-2])):
+            at = tuple(p * s + t for p, s, t in zip(place, stride, tap, strict=True))
+            for g in range(groups):
+                taken = slice(g * outside, (g + 1) * outside)
+                seen: Array = x[(every, *place)][:, g * inside : (g + 1) * inside]
+                y[(every, *at)][:, taken] += seen @ w[tap][:, taken]
+    kept = [slice(low, n - high) for n, (low, high) in zip(whole, cut, strict=True)]
+    return y[(every, *kept)]
+
+
+def between(x: Array, axis: int, size: int) -> Array:
+    """``size`` places for each along an axis, from the middle of one to the middle of the next."""
+    count = x.shape[axis]
+    places, middles = (np.arange(count * size) + 0.5) / size, np.arange(count) + 0.5
+    return np.apply_along_axis(lambda line: np.interp(places, middles, line), axis, x)

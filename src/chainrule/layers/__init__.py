@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chainrule.layers.branching import Parallel, Residual
 from chainrule.layers.chain import Chain
-from chainrule.layers.convolution import Conv1D, Conv2D
+from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D
 from chainrule.layers.dense import Activation, Dense, Flatten, Reshape
-from chainrule.layers.noise import Dropout, GaussianNoise, WeightNoise
+from chainrule.layers.noise import Dropout, GaussianNoise, SpatialDropout, WeightNoise
 from chainrule.layers.normalisation import BatchNorm, LayerNorm
 from chainrule.layers.pooling import (
     AveragePool1D,
@@ -15,10 +16,14 @@ from chainrule.layers.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
+from chainrule.layers.resizing import PadChannels, Upsample1D, Upsample2D
 from chainrule.layers.scope import AnyLayer, Applicable, Applied, Declaration, Record, Scope
+from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
 
 __all__ = [
     "Activation", "AnyLayer", "Applicable", "Applied", "AveragePool1D", "AveragePool2D", "BatchNorm", "Chain",
-    "Conv1D", "Conv2D", "Declaration", "Dense", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePool",
-    "GlobalMaxPool", "LayerNorm", "MaxPool1D", "MaxPool2D", "Record", "Reshape", "Scope", "WeightNoise",
+    "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Declaration", "Dense", "DepthwiseConv1D",
+    "DepthwiseConv2D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm",
+    "MaxPool1D", "MaxPool2D", "PadChannels", "Parallel", "Record", "Reshape", "Residual", "Scope",
+    "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
 ]  # fmt: skip

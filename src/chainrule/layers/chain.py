@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chainrule.errors import ConfigurationError
@@ -25,17 +26,7 @@ class Chain:
     name: str = field(default="", kw_only=True)
 
     def __init__(self, *layers: AnyLayer, name: str = "") -> None:
-        if not layers:
-            raise ConfigurationError("Chain: at least one layer is needed")
-        for place, layer in enumerate(layers):
-            if isinstance(layer, list | tuple):
-                raise ConfigurationError(f"Chain: entry {place} is a {type(layer).__name__}; give Chain(*layers)")
-            if not hasattr(layer, "apply") and not callable(layer):
-                raise ConfigurationError(f"Chain: entry {place} is {layer!r}, which is neither a layer nor a function")
-            if isinstance(layer, type):
-                raise ConfigurationError(
-                    f"Chain: entry {place} is the class {layer.__name__}; give {layer.__name__}(…)"
-                )
+        check_layers("Chain", layers)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "name", name)
 
@@ -46,3 +37,21 @@ class Chain:
         for place, layer in enumerate(rest, 1):
             x = scope.apply(layer, x, name=place)
         return x
+
+
+def check_layers(who: str, layers: Sequence[AnyLayer]) -> None:
+    """Refuse what is no row of layers."""
+    if not layers:
+        raise ConfigurationError(f"{who}: at least one layer is needed")
+    for place, layer in enumerate(layers):
+        if isinstance(layer, list | tuple):
+            raise ConfigurationError(f"{who}: entry {place} is a {type(layer).__name__}; give {who}(*layers)")
+        check_layer(f"{who}: entry {place}", layer)
+
+
+def check_layer(what: str, layer: AnyLayer) -> None:
+    """Refuse what is neither a layer nor a function."""
+    if not hasattr(layer, "apply") and not callable(layer):
+        raise ConfigurationError(f"{what} is {layer!r}, which is neither a layer nor a function")
+    if isinstance(layer, type):
+        raise ConfigurationError(f"{what} is the class {layer.__name__}; give {layer.__name__}(…)")

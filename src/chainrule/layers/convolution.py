@@ -14,7 +14,7 @@ from chainrule.layers.dense import Activation, usual_weight
 from chainrule.layers.scope import Scope, one_input
 from chainrule.layers.windows import Padding, Sizes, Windowed, is_whole, padded
 
-_PLACES, _TAPS = "xyz", "ijk"
+PLACES, TAPS = "xyz", "ijk"
 
 
 @composite
@@ -34,48 +34,16 @@ def convolution(
     """
     count = len(strides)
     axes = range(1, count + 1)
-    spread, kernel, letters, out = _grouped(padded(x, list(borders)), weight, count, groups)
+    spread, kernel, letters, out = grouped(padded(x, list(borders)), weight, count, groups)
     windows = graph.window(spread, axes, weight.shape[:count], strides, dilations)
-    places, taps = _PLACES[:count], _TAPS[:count]
+    places, taps = PLACES[:count], TAPS[:count]
     inside, shared, outside = letters
     terms = f"b{places}{shared}{inside}{taps},{taps}{inside}{shared}{outside}->b{places}{shared}{outside}"
     y = graph.contract(windows, kernel, terms)
     return graph.reshape(y, (*y.shape[: count + 1], out))
 
 
-@composite
-def transposed_convolution(
-    x: Node,
-    weight: Node,
-    strides: tuple[int, ...],
-    borders: tuple[tuple[int, int], ...],
-    dilations: tuple[int, ...],
-    lengths: tuple[int, ...],
-    groups: int = 1,
-) -> Node:
-    """fold(contract(x, weight)) of these lengths, without its borders: the adjoint of `convolution` by its input.
-
-    >>> x, weight = graph.input("x", (1, 3, 4)), graph.input("w", (3, 4, 2))
-    >>> transposed_convolution(x, weight, (2,), ((1, 1),), (1,), (7,)).shape
-    (1, 5, 2)
-    """
-    count = len(strides)
-    axes = range(1, count + 1)
-    spread, kernel, letters, out = _grouped(x, weight, count, groups)
-    places, taps = _PLACES[:count], _TAPS[:count]
-    inside, shared, outside = letters
-    terms = f"b{places}{shared}{inside},{taps}{inside}{shared}{outside}->b{places}{shared}{outside}{taps}"
-    product = graph.contract(spread, kernel, terms)
-    y = graph.fold(product, axes, weight.shape[:count], strides, dilations, lengths)
-    y = graph.reshape(y, (*y.shape[: count + 1], out))
-    if not any(map(any, borders)):
-        return y
-    starts = [0, *(low for low, _ in borders), 0]
-    stops = [y.shape[0], *(length - high for length, (_, high) in zip(lengths, borders, strict=True)), out]
-    return graph.slice(y, starts, stops)
-
-
-def _grouped(x: Node, weight: Node, count: int, groups: int) -> tuple[Node, Node, tuple[str, str, str], int]:
+def grouped(x: Node, weight: Node, count: int, groups: int) -> tuple[Node, Node, tuple[str, str, str], int]:
     """x and weight with an axis for groups, and letters for channels in, groups and channels out.
 
     An axis of one element gets no letter, so that a depthwise convolution is a product of three axes, not five.
@@ -91,7 +59,7 @@ def _grouped(x: Node, weight: Node, count: int, groups: int) -> tuple[Node, Node
     return graph.reshape(x, shape), graph.reshape(weight, kernel), letters, out
 
 
-class _Kernel(Windowed):
+class Kernel(Windowed):
     """What all convolutions are refused for, and what each does after its product."""
 
     kernel: Sizes
@@ -143,7 +111,9 @@ class _Kernel(Windowed):
 
 
 @dataclass(frozen=True, repr=False)
-class _Convolution(_Kernel):
+class Convolution(Kernel):
+    """The settings of a convolution; `Conv2D` says what they mean."""
+
     channels: int
     kernel: Sizes = 3
     activation: Activation | None = None
@@ -171,7 +141,7 @@ class _Convolution(_Kernel):
 
 
 @dataclass(frozen=True, repr=False)
-class Conv2D(_Convolution):
+class Conv2D(Convolution):
     """A kernel of weights that slides over an image: y = f(x ∗ W + b).
 
     y[b, i, j, o] = f(Σ x[b, s·i + d·k - p, s·j + d·l - p, c]·W[k, l, c, o] + b[o]), the sum over the taps k, l and the
@@ -200,7 +170,7 @@ class Conv2D(_Convolution):
 
 
 @dataclass(frozen=True, repr=False)
-class Conv1D(_Convolution):
+class Conv1D(Convolution):
     """A kernel of weights that slides along a sequence: y[b, i, o] = f(Σ x[b, s·i + d·k - p, c]·W[k, c, o] + b[o]).
 
     x is (batch, length, channels), ``weight`` W is (kernel, channels in / groups, ``channels``); all else is as in
@@ -210,6 +180,60 @@ class Conv1D(_Convolution):
     Conv1D(channels=8, kernel=5, padding='causal')
 
     Reference: A. Waibel et al., "Phoneme recognition using time-delay neural networks", 1989.
+    """
+
+    dimensions: ClassVar[int] = 1
+    named: ClassVar[tuple[str, ...]] = ("same", "valid", "causal")
+
+
+@dataclass(frozen=True, repr=False)
+class _Depthwise(Kernel):
+    kernel: Sizes = 3
+    activation: Activation | None = None
+    _: KW_ONLY
+    multiplier: int = 1
+    stride: Sizes = 1
+    padding: Padding = "same"
+    dilation: Sizes = 1
+    bias: bool = True
+    weight: Initializer | None = None
+    bias_start: Initializer = Constant(0.0)
+
+    def __post_init__(self) -> None:
+        self._whole("multiplier")
+        super().__post_init__()
+
+    def apply(self, scope: Scope, *inputs: Node) -> Node:
+        """(batch, …, channels) -> (batch, …, channels · multiplier)."""
+        x = one_input(inputs)
+        self._places(x)
+        return self._convolved(scope, x, x.shape[-1] * self.multiplier, x.shape[-1])
+
+
+@dataclass(frozen=True, repr=False)
+class DepthwiseConv2D(_Depthwise):
+    """A kernel for each channel of an image, which sees that channel alone: `Conv2D` with as many groups as channels.
+
+    Each channel gives ``multiplier`` channels, side by side; ``weight`` is (kernel height, kernel width, 1, channels ·
+    multiplier), and the other settings are those of `Conv2D`. Followed by a `Conv2D` with a kernel of 1, which mixes
+    the channels, it is a depthwise separable convolution.
+
+    >>> DepthwiseConv2D(3, stride=2)
+    DepthwiseConv2D(stride=2)
+
+    Differs from: Keras, whose weight is (height, width, channels, multiplier).
+
+    Reference: A. Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision applications",
+    2017.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class DepthwiseConv1D(_Depthwise):
+    """A kernel for each channel of a sequence, which sees that channel alone; all else is as in `DepthwiseConv2D`.
+
+    >>> DepthwiseConv1D(5, padding="causal")
+    DepthwiseConv1D(kernel=5, padding='causal')
     """
 
     dimensions: ClassVar[int] = 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, DtypeError
+from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import FLOATS, Node
 from chainrule.layers.checking import check_range
 from chainrule.layers.scope import AnyLayer, Scope, is_weight, one_input
@@ -35,9 +36,38 @@ class Dropout:
         x = _floats(one_input(inputs))
         if not scope.training or self.rate == 0:
             return x
-        # Words below rate·2³² are dropped: an exact comparison of whole numbers, without a cast.
-        threshold = min(round(self.rate * 2**32), 2**32 - 1)
-        return graph.select(graph.lt(scope.bits("mask", x.shape), threshold), 0.0, x * (1 / (1 - self.rate)))
+        return graph.select(_dropped(scope, x.shape, self.rate), 0.0, x * (1 / (1 - self.rate)))
+
+
+@dataclass(frozen=True)
+class SpatialDropout:
+    """Each channel of a sample is 0 at all places with probability ``rate`` p, and otherwise divided by 1 - p.
+
+    x is (batch, …, channels), such as images or sequences. Neighbours in an image are alike, so that `Dropout`, which
+    drops each value by itself, takes little away from it. In prediction it is left alone.
+
+    >>> SpatialDropout(0.2).rate
+    0.2
+
+    Reference: J. Tompson et al., "Efficient object localization using convolutional networks", 2015.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check_range("SpatialDropout", "rate", self.rate, 0.0, 1.0)
+
+    def apply(self, scope: Scope, *inputs: Node) -> Node:
+        """The same shape."""
+        x = _floats(one_input(inputs))
+        if x.rank < 3:
+            raise ShapeError(f"wants (batch, places…, channels), such as images, and got {list(x.shape)}: use Dropout")
+        if not scope.training or self.rate == 0:
+            return x
+        places = range(1, x.rank - 1)
+        dropped = _dropped(scope, (x.shape[0], x.shape[-1]), self.rate)
+        dropped = graph.broadcast(dropped, places, [x.shape[axis] for axis in places])
+        return graph.select(dropped, 0.0, x * (1 / (1 - self.rate)))
 
 
 @dataclass(frozen=True)
@@ -99,6 +129,11 @@ class WeightNoise:
         if not is_weight(name):
             return parameter
         return parameter + self.deviation * scope.normal(f"{name}/noise", parameter.shape)
+
+
+def _dropped(scope: Scope, shape: Sequence[int], rate: float) -> Node:
+    # Words below rate·2³² are dropped: an exact comparison of whole numbers, without a cast.
+    return graph.lt(scope.bits("mask", shape), min(round(rate * 2**32), 2**32 - 1))
 
 
 def _floats(x: Node) -> Node:
