@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CHINESE = DOCS / "zh-CN"
 OWN = [CHINESE / "README.md"]  # an index of its own, without a twin
+READMES = [DOCS.parent / "README.md", DOCS.parent / "README.zh-CN.md"]
 PAGES = sorted(CHINESE.rglob("*.md"))
 TWINS = [page for page in PAGES if page not in OWN]
 AWAITED: set[str] = set()
@@ -33,6 +34,11 @@ def english(page: Path) -> Path:
 def code(text: str) -> list[str]:
     """The fenced blocks of a page as they stand, each with the mark that it is not run."""
     return [found[0] for found in _FENCE.finditer(text)]
+
+
+def without_comments(text: str) -> str:
+    """A page whose code has lost its comments, which the README translates."""
+    return re.sub(r" *# .*$", "", text, flags=re.MULTILINE)
 
 
 def headings(text: str) -> list[tuple[int, str]]:
@@ -58,6 +64,8 @@ def links(page: Path) -> list[tuple[str, int | str]]:
             place = anchor
         if target.is_relative_to(CHINESE):
             target = english(target)
+        if target in READMES:
+            target = READMES[0]
         found.append((os.path.relpath(target, DOCS), place))
     return found
 
@@ -94,6 +102,13 @@ def test_a_chinese_page_leads_to_the_chinese_page_where_there_is_one(page: Path)
     assert others <= ({DOCS / "README.md"} if page in OWN else set())
 
 
+def test_the_readme_says_in_chinese_what_it_says_in_english() -> None:
+    ours, theirs = (readme.read_text(encoding="utf-8") for readme in reversed(READMES))
+    assert [without_comments(block) for block in code(ours)] == [without_comments(block) for block in code(theirs)]
+    assert [level for level, _ in headings(ours)] == [level for level, _ in headings(theirs)]
+    assert sorted(map(str, links(READMES[1]))) == sorted(map(str, links(READMES[0])))
+
+
 # ---- how it is set -----------------------------------------------------------------------------------------------
 
 _HAN = r"[\u4e00-\u9fff]"
@@ -102,6 +117,7 @@ _FAULTS = {
     "punctuation of half width": rf"{_HAN}[,;:!?()]|[,;!?()]{_HAN}|{_HAN}\.(?!\w)|{_HAN} ?\"|\" ?{_HAN}",
     "a space after punctuation of full width": r"[，。；：！？、（）《》“”] +(?![|\n])",
     "a space before punctuation of full width": r"(?<=[^\s|-]) +[，。；：！？、（）《》]",
+    "a line broken within a paragraph, which is shown as a space": rf"[\u3000-\u9fff）] *\n *(?:{_HAN}|（)",
     "two spaces": r"(?<=\S)  +(?=\S)",
 }
 
@@ -126,7 +142,7 @@ def unrendered(text: str) -> list[str]:
     return [child.content for child in inline if child.type == "text" and "*" in child.content]
 
 
-@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "README.zh-CN.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, READMES[1]], ids=lambda page: page.name)
 def test_chinese_is_set_as_chinese_is_set(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert list(faults(text)) == []
