@@ -315,6 +315,8 @@ class Run(Measurable):
         """The step as the engine runs it, as text: nodes, loops, kernels and bytes, and then each loop."""
         spec = self._known_spec()
         program: Any = self.built(spec, min(self.batch_size, spec.samples))[1]
+        if self.optimizer is not None and hasattr(self.optimizer, "drive"):
+            raise ConfigurationError(f"{type(self.optimizer).__name__} takes its steps on the host; they have no plan")
         if not hasattr(program, "plan"):
             raise ConfigurationError(
                 f"the {self.engine.name} engine evaluates the graph as it is; it has no plan to show"

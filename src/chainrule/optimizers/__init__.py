@@ -11,7 +11,9 @@ from chainrule.optimizers.averaging import Averaging, Noise
 from chainrule.optimizers.clipping import AdaptiveClip, ClipGlobalNorm, ClipNorm, ClipValue
 from chainrule.optimizers.decay import MaxNorm, WeightDecay
 from chainrule.optimizers.delta_bar_delta import DeltaBarDelta, OwnRates
+from chainrule.optimizers.driving import Driver, HostOptimizer, ValueAndGradient
 from chainrule.optimizers.groups import Groups
+from chainrule.optimizers.lbfgs import LBFGS
 from chainrule.optimizers.lion import Lion, LionDirection
 from chainrule.optimizers.nadam import NAdam, NAdamDirection
 from chainrule.optimizers.rmsprop import RMSprop, RMSpropDirection
@@ -33,7 +35,8 @@ from chainrule.optimizers.updates import (
 __all__ = [
     "AMSGrad", "Accumulate", "AdaGrad", "AdaGradDirection", "Adadelta", "AdadeltaDirection", "Adam", "AdamDirection",
     "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "Averaging", "ClipGlobalNorm", "ClipNorm", "ClipValue",
-    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Groups", "Lion", "LionDirection", "MaxNorm", "Momentum",
-    "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates", "RMSprop", "RMSpropDirection", "Rprop",
-    "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope", "WeightDecay", "schedules", "times",
+    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Driver", "Groups", "HostOptimizer", "LBFGS", "Lion",
+    "LionDirection", "MaxNorm", "Momentum", "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates",
+    "RMSprop", "RMSpropDirection", "Rprop", "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope",
+    "ValueAndGradient", "WeightDecay", "schedules", "times",
 ]  # fmt: skip

@@ -346,3 +346,8 @@ def check_update(who: str, update: Any) -> None:
     if isinstance(update, type) or not hasattr(update, "apply"):
         example = f"{update.__name__}(…)" if isinstance(update, type) else "ClipNorm(1.0) or Adam()"
         raise ConfigurationError(f"{who}: an update is an object with apply, such as {example}, not {update!r}")
+    if hasattr(update, "drive"):
+        raise ConfigurationError(
+            f"{who}: {type(update).__name__} takes its steps on the host and stands alone, in fit(…, optimizer=…); "
+            "what it does between gradient and step cannot be composed with other updates"
+        )

@@ -103,7 +103,8 @@ class Training:
         """The step's graph for a batch size, compiled when it is first met."""
         built = self.graph(spec, size)
         if built not in self._programs:
-            self._programs[built] = self.engine.compile(built.graph)
+            host = built.host
+            self._programs[built] = self.engine.compile(built.graph) if host is None else host.drive(built, self.engine)
         return built, self._programs[built]
 
     def any_graph(self, spec: DataSpec) -> BuiltStep:

@@ -18,21 +18,14 @@ from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
 from chainrule.graph.composites import is_finite
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
+from chainrule.losses import Loss
+from chainrule.optimizers.driving import Descent as Descent
+from chainrule.optimizers.driving import HostOptimizer
 from chainrule.optimizers.updates import Number, Optimizer, UpdateScope, global_norm
 from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch, DataSpec
 
 StepFunction = Callable[["StepState", Batch], Mapping[str, Node]]
-
-
-@dataclass(frozen=True)
-class Descent:
-    """One descent of a step: the loss, and its gradient for each parameter (by path), as nodes."""
-
-    name: str
-    loss: Node
-    parameters: Mapping[str, Node]
-    gradients: Mapping[str, Node]
 
 
 class StepState:
@@ -111,10 +104,20 @@ class StepState:
         with scope("augmentation", absolute=True):
             return augmentation.apply(Scope(self._record, "augmentation", self.training), samples)
 
-    def descend(self, loss: Node, models: AnyLayer | Sequence[AnyLayer], optimizer: Optimizer) -> None:
+    def descend(
+        self,
+        loss: Node,
+        models: AnyLayer | Sequence[AnyLayer],
+        optimizer: Optimizer,
+        *,
+        outputs: Node | None = None,
+        criterion: Loss | None = None,
+    ) -> None:
         """Take one step of the optimizer down the gradient of the loss, in the parameters of these models.
 
         The new parameters pass `stop_gradient`: a second loss is not differentiated through the first update.
+        ``outputs``, the network's, and ``criterion``, the loss on them, are for optimizers that want to know the
+        distribution that the network predicts (`optimizers.KFAC`); others do without.
         """
         chosen: list[AnyLayer] = [*models] if isinstance(models, list | tuple) else [models]  # type: ignore[list-item]
         parameters: dict[str, Node] = {}
@@ -129,7 +132,16 @@ class StepState:
         self._refuse_detached(loss, parameters)
         slopes = dict(zip(parameters, gradients(loss, list(parameters.values())), strict=True))
         name = self._descent_name("+".join(getattr(model, "name", "") or "" for model in chosen))
-        self.descents.append(Descent(name, loss, parameters, slopes))
+        host = optimizer if isinstance(optimizer, HostOptimizer) else None
+        self.descents.append(Descent(name, loss, parameters, slopes, outputs, criterion, host))
+        hosts = [descent.host for descent in self.descents if descent.host is not None]
+        if hosts and len(self.descents) > 1:
+            raise ConfigurationError(
+                f"{hosts[0]!r} takes its steps on the host and wants a step of its own; this one descends twice"
+            )
+        if host is not None:
+            host.declare(self._updates(name), parameters)
+            return
         with scope("optimizer", absolute=True), phase("update"):
             moves = optimizer.apply(self._updates(name), slopes, parameters)
             if set(moves) != set(parameters):
@@ -176,6 +188,11 @@ class BuiltStep:
     applied: tuple[Applied, ...]
     #: Each layer object with its path: a graph that is built later finds a shared layer where it stands.
     layers: tuple[tuple[AnyLayer, str], ...] = ()
+
+    @property
+    def host(self) -> HostOptimizer | None:
+        """The optimizer that takes this step on the host, if it has such a one."""
+        return self.descents[0].host if self.descents else None
 
     @functools.cached_property
     def dtypes(self) -> Mapping[str, str]:

@@ -49,10 +49,10 @@ def train_function(
         value = _loss(loss, outputs, samples, batch)
         logs = {"loss": value}
         if regularizer is None:
-            state.descend(value, model, optimizer)
+            state.descend(value, model, optimizer, outputs=outputs, criterion=loss)
         else:
             logs["penalty"] = state.penalty(model, regularizer)
-            state.descend(value + logs["penalty"], model, optimizer)
+            state.descend(value + logs["penalty"], model, optimizer, outputs=outputs, criterion=loss)
         if batch.classes is not None:
             logs["accuracy"] = samples.mean(lambda targets: _correct(loss, outputs, targets))
         return logs
