@@ -20,7 +20,7 @@ OWN = [CHINESE / "README.md"]  # an index of its own, without a twin
 READMES = [DOCS.parent / "README.md", DOCS.parent / "README.zh-CN.md"]
 PAGES = sorted(CHINESE.rglob("*.md"))
 TWINS = [page for page in PAGES if page not in OWN]
-AWAITED: set[str] = set()
+AWAITED: set[str] = set()  # pages under docs/ that are still to be said in Chinese, or said again after a change
 _FENCE = re.compile(r"^(<!-- not run -->\n+)?^( *)```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -85,12 +85,16 @@ def differences(page: Path, twin: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", TWINS, ids=lambda page: str(page.relative_to(CHINESE)))
 def test_a_chinese_page_has_the_code_the_headings_and_the_links_of_its_twin(page: Path) -> None:
-    assert differences(page, english(page)) == []
+    found = differences(page, english(page))
+    if str(page.relative_to(CHINESE)) in AWAITED:
+        assert found, "said again: the page is no longer awaited"
+    else:
+        assert found == []
 
 
 def test_every_chapter_of_the_book_is_there_in_chinese() -> None:
-    chapters = {page.name for page in (DOCS / "book").glob("*.md")}
-    assert {page.name for page in (CHINESE / "book").glob("*.md")} == chapters - AWAITED
+    there = {f"book/{page.name}" for page in (CHINESE / "book").glob("*.md")}
+    assert {f"book/{page.name}" for page in (DOCS / "book").glob("*.md")} - there <= AWAITED
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHINESE)))
