@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.augmentation import Augmentation
+from chainrule.augmentation import Augmentation, Augmentations
 from chainrule.data import Dataset, Preparation, Stream
 from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Engine
@@ -32,7 +32,7 @@ def fit(
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
     regularizer: Regularizer | None = None,
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentation | Sequence[Augmentation] | None = None,
     epochs: int | None = None,
     steps: int | None = None,
     seconds: float | None = None,
@@ -52,9 +52,9 @@ def fit(
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
     labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
-    ``augmentation`` changes the samples that are learned from. The same seed, machine and version give the same bits.
-    ``progress`` shows a line an epoch (None: on a terminal and in a notebook). ``metrics`` are measured on the
-    validation data after each epoch, see `Run.evaluate`. Data that do not lie in memory come as a
+    ``augmentation``, or a list of them, changes the samples that are learned from. The same seed, machine and version
+    give the same bits. ``progress`` shows a line an epoch (None: on a terminal and in a notebook). ``metrics`` are
+    measured on the validation data after each epoch, see `Run.evaluate`. Data that do not lie in memory come as a
     `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
@@ -101,7 +101,7 @@ def prepare(
     loss: Loss | None = None,
     optimizer: Optimizer | None = None,
     regularizer: Regularizer | None = None,
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentation | Sequence[Augmentation] | None = None,
     batch_size: int | None = 32,
     seed: int = 0,
     shuffle: bool = True,
@@ -149,6 +149,8 @@ def prepare(
             raise ConfigurationError(
                 f"an optimizer is one of chainrule.optimizers, such as SGD(learning_rate=0.1), not {optimizer!r}"
             )
+        if isinstance(augmentation, list | tuple):
+            augmentation = Augmentations(*augmentation)
         for kind, part, example in (
             ("regularizer", regularizer, "L2(1e-4)"),
             ("augmentation", augmentation, "Mixup(0.2)"),
