@@ -8,6 +8,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import DataError
+from chainrule.explain.health import diagnosis
+from chainrule.explain.health.rules import RULES
 from chainrule.optimizers import SGD, Adam, Groups, Rprop
 from tests.explain.health.trainings import FAULTS, HEALTHY, Training, digits, fitted, rare, small
 
@@ -69,3 +71,13 @@ def test_a_stream_is_refused_in_words() -> None:
     run, data = fitted(small(), digits()[0], epochs=1)
     with pytest.raises(DataError, match="take samples"):
         run.diagnose(cr.data.stream(data))
+
+
+def test_what_is_not_finite_is_told_by_how_the_run_ended_and_by_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, data = next(training for name, _, training in FAULTS if name == "not finite")()
+    assert "not finite" in run.diagnose(data, curvature=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "stopped", "")
+        assert "not finite" not in run.diagnose(data, curvature=False)
+    monkeypatch.setattr(diagnosis, "RULES", tuple(rule for rule in RULES if rule.__name__ != "not_finite"))
+    assert "not finite" not in run.diagnose(data, curvature=False)

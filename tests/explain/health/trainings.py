@@ -17,6 +17,7 @@ from chainrule.data import Dataset, from_arrays
 from chainrule.initializers import Constant, Normal
 from chainrule.optimizers import SGD, Adam, Groups
 from chainrule.run import Run
+from tests.explain.health.layers import Looped, Normalised, Softmax, Unrolled, softmax
 
 Made = tuple[Run, Dataset]
 Training = Callable[[], Made]
@@ -83,6 +84,29 @@ def frozen() -> Any:
     return Groups({"0.*": SGD(0.0)}, otherwise=SGD(0.1))
 
 
+def own_softmax() -> Made:
+    """A user's own step that gives probabilities to a loss on logits."""
+    model = small(cr.tanh)
+
+    @cr.step
+    def step(state: Any, batch: Any) -> Any:
+        loss = cr.losses.cross_entropy(softmax(state.apply(model, batch.inputs)), batch.targets)
+        state.descend(loss, model, SGD(0.1))
+        return {"loss": loss}
+
+    return fitted(step, digits()[0])
+
+
+def normalised(layer: Any, size: int) -> Made:
+    """Batches that are too small for what normalises by them."""
+    model = cr.Chain(cr.Dense(32), layer, cr.relu, cr.Dense(10))
+    return fitted(model, digits()[0], batch_size=size, optimizer=SGD(0.01), epochs=1)
+
+
+def recurrent(layer: Any, **settings: Any) -> Made:
+    return fitted(cr.Chain(layer, cr.Dense(10)), digits()[0], epochs=1, **settings)
+
+
 #: The name of the finding, what was planted, and how.
 FAULTS: list[tuple[str, str, Training]] = [
     ("learning rate too high", "descent on digits", lambda: fitted(small(cr.tanh), digits()[0], optimizer=SGD(20.0))),
@@ -135,6 +159,23 @@ FAULTS: list[tuple[str, str, Training]] = [
     ),
     ("squashed logits", "a sigmoid", lambda: fitted(cr.Chain(cr.Dense(10, cr.sigmoid)), digits()[0])),
     ("squashed logits", "a relu", lambda: fitted(cr.Chain(cr.Dense(10, cr.relu)), digits()[0])),
+    (
+        "a softmax twice",
+        "in a layer of one's own",
+        lambda: fitted(cr.Chain(cr.Dense(32, cr.tanh), Softmax(10)), digits()[0]),
+    ),
+    ("a softmax twice", "in a step of one's own", own_softmax),
+    ("a batch too small to normalise by", "one sample", lambda: normalised(Normalised(), 1)),
+    ("a batch too small to normalise by", "two samples", lambda: normalised(cr.BatchNorm(), 2)),
+    ("exploding gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 2.5), optimizer=SGD(1e-12))),
+    ("exploding gradients", "a loop over time", lambda: recurrent(Looped(2.5), optimizer=SGD(1e-12))),
+    (
+        "exploding gradients",
+        "a loop whose every step counts",
+        lambda: recurrent(Looped(2.5, whole=True), optimizer=SGD(1e-12)),
+    ),
+    ("vanishing gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 1.0, cr.sigmoid))),
+    ("vanishing gradients", "a loop over time", lambda: recurrent(Looped(0.4), optimizer=SGD(0.01))),
     ("no better than chance", "shuffled labels", lambda: fitted(small(cr.tanh), shuffled(), digits()[1])),
 ]
 
@@ -162,6 +203,11 @@ HEALTHY: list[tuple[str, Training]] = [
         "digits, normalised and dropped",
         lambda: fitted(cr.Chain(cr.Dense(32), cr.BatchNorm(), cr.relu, cr.Dropout(0.3), cr.Dense(10)), digits()[0]),
     ),
+    ("digits, batch norm, eight samples a step", lambda: normalised(cr.BatchNorm(), 8)),
+    ("digits, layer norm, one sample a step", lambda: normalised(cr.LayerNorm(), 1)),
+    ("digits, dropout, two samples a step", lambda: normalised(cr.Dropout(0.2), 2)),
+    ("digits, a recurrence written out", lambda: recurrent(Unrolled(15, 0.9, cr.tanh), optimizer=SGD(0.05))),
+    ("digits, a loop over rows", lambda: recurrent(Looped(1.0), optimizer=SGD(0.01))),
     ("digits, zeros in a single layer", lambda: fitted(cr.Dense(10, weight=Constant(0.0)), digits()[0])),
     ("digits, not trained yet", lambda: (cr.prepare(small(), digits()[0]), digits()[0])),
     ("iris, tanh", lambda: fitted(small(cr.tanh, 3), *iris(), epochs=30)),

@@ -7,7 +7,7 @@ the step does it, and the step itself stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from chainrule import graph
 from chainrule.engines.protocol import Program
 from chainrule.gradients import gradients
-from chainrule.graph import FLOATS, Build, Graph, Node
+from chainrule.gradients.scan_rule import pull_back_scan
+from chainrule.gradients.transform import pull_back_some
+from chainrule.graph import FLOATS, Build, Graph, Node, topological
 from chainrule.graph.composites import absolute, mean, sqrt
 from chainrule.layers.scope import PARAMETERS, Applied, Record, is_weight
+from chainrule.optimizers.updates import global_norm
 from chainrule.training import Batch, DataSpec, StepState
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 #: As many samples show which units never answer; a training whose batches are larger is looked at with such a batch.
 FEWEST_SAMPLES = 128
+#: With batches smaller than this it is looked whether a layer goes by the other samples of its batch.
+SMALL = 4
 #: A value counts as saturated where the slope is below this share of the largest that the function has.
 FLAT = 0.05
 #: Where that is so: for y = σ(x), whose slope y·(1 - y) is at most 1/4, and for y = tanh(x), whose slope is 1 - y².
@@ -41,6 +46,9 @@ class LayerHealth:
     sample, ``saturated`` the part of its values where its sigmoid or tanh is flat. ``gradient`` is the norm of the
     loss's gradient by its output. ``weight_gradient`` and ``update`` are of its weights: the gradient's norm, and how
     long the update is beside the weights. ``equal`` is whether all units have the same weights and gradients.
+
+    A layer that is applied several times, ``uses``, as in a recurrence written out, is told by its last time;
+    ``first_gradient`` is that by its first output.
     """
 
     path: str
@@ -53,6 +61,18 @@ class LayerHealth:
     weight_gradient: float
     update: float
     equal: bool
+    uses: int = 1
+    first_gradient: float = np.nan
+
+
+@dataclass(frozen=True)
+class LoopHealth:
+    """A loop over time (`graph.scan`): the norm of the loss's gradient by what goes into it, and by what comes out."""
+
+    where: str
+    steps: int
+    first: float
+    last: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,9 @@ class Health:
     """A training at one moment: the step's number, the loss of the batch looked at, each layer, the last one's name.
 
     ``inputs`` is the root mean square of each input as the network sees it, or None for a step that has no "inputs".
+    ``from_probabilities`` is how far what goes into a softmax of the loss is, for any sample, from numbers above 0
+    whose sum is 1. ``mixing`` is the first layer that gives a sample another output if the rest of its batch is
+    another; it is looked for only where batches are so small that it matters.
     """
 
     step: int
@@ -67,6 +90,9 @@ class Health:
     layers: tuple[LayerHealth, ...]
     inputs: NDArray[Any] | None = None
     last: str = ""
+    loops: tuple[LoopHealth, ...] = ()
+    from_probabilities: float = np.inf
+    mixing: str = ""
 
     def worst(self) -> dict[str, float]:
         """The numbers of the layer that is worst in each: what is worth a column in a history."""
@@ -88,39 +114,90 @@ class Probe:
         self.given |= {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
         self.given["seed"] = np.asarray(run.seed & 0xFFFFFFFF, np.uint32)
         self.spec = DataSpec(size, spec.arrays, spec.preparing, spec.classes)
-        measured, self.layers, self.last = _build(run, self.spec)
-        self._program: Program = run.engine.compile(measured)
+        self._measured = _build(run, self.spec, alone=run.batch_size < SMALL)
+        self._program: Program = run.engine.compile(self._measured.graph)
 
     def look(self) -> Health:
         """The numbers at the parameters, the optimizer's memory and the step that the run has now."""
-        pool = {**self.run.numbers, **self.run.arrays, **self.given}
-        inputs = self._program.graph.inputs
-        found = self._program.run({name: np.asarray(pool[name], node.dtype) for name, node in inputs.items()})
+        found = self._run(self.given)
         return Health(
             int(self.run.arrays["step"]),
             float(found["loss"]),
-            tuple(_layer(path, activation, found) for path, activation in self.layers.items()),
+            tuple(_layer(path, activation, uses, found) for path, activation, uses in self._measured.layers),
             found.get("inputs"),
-            self.last,
+            self._measured.last,
+            tuple(
+                LoopHealth(where, steps, float(found[f"loop_first/{n}"]), float(found[f"loop_last/{n}"]))
+                for n, (where, steps) in enumerate(self._measured.loops)
+            ),
+            min((float(value) for name, value in found.items() if name.startswith("probabilities/")), default=np.inf),
+            self._mixing(found),
         )
 
+    def _mixing(self, found: Mapping[str, Any]) -> str:
+        """The first layer whose output for the first sample is another if all of the batch is that sample."""
+        first = {name: array for name, array in found.items() if name.startswith("alone/")}
+        if not first:
+            return ""
+        same = {
+            name: np.broadcast_to(array[:1], array.shape) if name.startswith("batch/") else array
+            for name, array in self.given.items()
+        }
+        again = self._run(same)
+        for name, array in first.items():
+            if not np.allclose(array, again[name], rtol=1e-4, atol=1e-6, equal_nan=True):
+                return name.partition("/")[2] or "of the model"
+        return ""
 
-def _build(run: Run, spec: DataSpec) -> tuple[Graph, dict[str, str], str]:
-    """The measuring graph, the layers with their activations, and the activation that the outputs end in."""
+    def _run(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        pool = {**self.run.numbers, **self.run.arrays, **given}
+        inputs = self._program.graph.inputs
+        return self._program.run({name: np.asarray(pool[name], node.dtype) for name, node in inputs.items()})
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The measuring graph; its layers by path, activation and uses; what the outputs end in; its loops' steps."""
+
+    graph: Graph
+    layers: list[tuple[str, str, int]]
+    last: str
+    loops: list[tuple[str, int]]
+
+
+def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
+    """The measuring graph; with ``alone`` it gives each layer's output for the first sample too."""
     with Build() as build:
         record = Record(run.dtype)
         state = StepState(record, training=True)
         batch = Batch(spec, spec.samples, run.dtype, select=False)
         run.step.function(state, batch)
-        layers = dict(_leaves(record.applied))
+        loss = state.descents[0].loss
+        forward = topological([descent.loss for descent in state.descents])
+        uses: dict[str, list[Node]] = {}
+        for path, node in _leaves(record.applied, set(forward)):
+            uses.setdefault(path, []).append(node)
+        layers = {path: nodes[-1] for path, nodes in uses.items()}
         named = {path: _activation(node, build) for path, node in layers.items()}
-        outputs: dict[str, Node] = {"loss": state.descents[0].loss}
+        outputs: dict[str, Node] = {"loss": loss}
         if "inputs" in batch:
             x = batch.inputs
             outputs["inputs"] = sqrt(mean(x * x, range(x.rank - 1)))
-        slopes = dict(zip(layers, gradients(state.descents[0].loss, list(layers.values())), strict=True))
+        scans = [(node, [one for one in forward if one.inputs == (node,)]) for node in forward if node.op == "scan"]
+        asked = [node for nodes in uses.values() for node in (nodes[0], nodes[-1])]
+        asked += [reader for _, readers in scans for reader in readers]
+        slopes = dict(zip(asked, gradients(loss, asked), strict=True))
         for path, node in layers.items():
-            outputs |= {f"{name}/{path}": one for name, one in _of_output(node, slopes[path], named[path])}
+            outputs |= {f"{name}/{path}": one for name, one in _of_output(node, slopes[node], named[path])}
+            if len(uses[path]) > 1:
+                outputs[f"first_gradient/{path}"] = _norm(slopes[uses[path][0]])
+            if alone and node.shape[:1] == (spec.samples,):
+                outputs[f"alone/{path}"] = uses[path][0][0]
+        for n, (node, readers) in enumerate(scans):
+            outputs |= {f"loop_{name}/{n}": one for name, one in _of_loop(node, readers, slopes)}
+        loops = [(str(build.origins[node]), node.attributes["length"]) for node, _ in scans]
+        for n, z in enumerate(_softened(build, set(forward))):
+            outputs[f"probabilities/{n}"] = _from_probabilities(z)
         for descent in state.descents:
             for path, slope in descent.gradients.items():
                 if is_weight(path):
@@ -128,14 +205,15 @@ def _build(run: Run, spec: DataSpec) -> tuple[Graph, dict[str, str], str]:
                     new = record.values[f"{PARAMETERS}/{path}"]
                     outputs |= {f"{name}/{path}": one for name, one in _of_weight(old, slope, new - old)}
         last = next((_activation(one.node, build) for one in record.applied if one.node is not None), "")
-        return Graph.of(outputs, build), named, last
+        told = [(path, named[path], len(nodes)) for path, nodes in uses.items()]
+        return _Measured(Graph.of(outputs, build), told, last, loops)
 
 
-def _leaves(applied: Sequence[Applied]) -> Iterator[tuple[str, Node]]:
-    """Each layer once by path, without those that only hold others."""
+def _leaves(applied: Sequence[Applied], forward: Set[Node]) -> Iterator[tuple[str, Node]]:
+    """Each layer by path, without those that only hold others, and those in the body of a loop, which has no values."""
     within = {one.path.rpartition(".")[0] for one in applied if one.path}
     for one in applied:
-        if one.node is not None and one.node.dtype in FLOATS and one.path not in within:
+        if one.node is not None and one.node in forward and one.node.dtype in FLOATS and one.path not in within:
             yield one.path, one.node
 
 
@@ -157,6 +235,28 @@ def _of_output(node: Node, slope: Node, activation: str) -> Iterator[tuple[str, 
         yield "saturated", mean(graph.cast(absolute(node - centre) > far, node.dtype))
 
 
+def _of_loop(loop: Node, readers: Sequence[Node], slopes: Mapping[Node, Node]) -> Iterator[tuple[str, Node]]:
+    """The gradients by the first carries and by the last; where these go on as outputs, by the outputs of one step."""
+    carries = loop.attributes["n_carry"]
+    wanted = [place < carries for place in range(len(loop.inputs))]
+    known = [(reader, slopes[reader]) for reader in readers]
+    first = [one for one in pull_back_scan(loop, known, wanted, pull_back_some)[:carries] if one is not None]
+    ends = [slope if reader.op == "last" else slope[0 if loop.attributes["reverse"] else -1] for reader, slope in known]
+    yield "first", global_norm(first) if first else graph.full((), 0, ends[0].dtype)
+    yield "last", global_norm(ends)
+
+
+def _softened(build: Build, forward: Set[Node]) -> list[Node]:
+    """What the losses take the softmax of."""
+    regions = [region for node, region in build.regions.items() if region.name == "log_softmax" and node in forward]
+    return list(dict.fromkeys(region.inputs[0] for region in regions))
+
+
+def _from_probabilities(z: Node) -> Node:
+    apart = graph.max(absolute(graph.sum(z, -1) - 1))
+    return apart + graph.max(graph.select(z < 0, -z, 0))
+
+
 def _of_weight(old: Node, slope: Node, move: Node) -> Iterator[tuple[str, Node]]:
     yield "weight", _norm(old)
     yield "slope", _norm(slope)
@@ -171,7 +271,7 @@ def _norm(x: Node) -> Node:
     return sqrt(graph.sum(x * x))
 
 
-def _layer(path: str, activation: str, found: Mapping[str, Any]) -> LayerHealth:
+def _layer(path: str, activation: str, uses: int, found: Mapping[str, Any]) -> LayerHealth:
     def number(name: str, of: str = path) -> float:
         return float(found.get(f"{name}/{of}", np.nan))
 
@@ -194,5 +294,5 @@ def _layer(path: str, activation: str, found: Mapping[str, Any]) -> LayerHealth:
     return LayerHealth(
         path, activation, number("mean"), number("deviation"), number("dead"), number("saturated"),
         number("gradient"), slope, (move / size if size else np.inf if move else 0.0) if own else np.nan,
-        bool(alike) and all(alike),
+        bool(alike) and all(alike), uses, number("first_gradient"),
     )  # fmt: skip

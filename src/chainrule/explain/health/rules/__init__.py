@@ -1,0 +1,31 @@
+"""The rules of a diagnosis: each small, with its threshold and why it stands there.
+
+A rule is a function of the case and of what was found before it, and gives findings. A threshold is where healthy
+trainings have room on their side: a rule is to be silent unless something is wrong.
+"""
+
+from __future__ import annotations
+
+from chainrule.explain.health.rules.case import Case, Finding, Rule
+from chainrule.explain.health.rules.data import class_imbalance, leaking_column, no_better_than_chance, unscaled_inputs
+from chainrule.explain.health.rules.flow import (
+    batch_too_small,
+    dead_units,
+    equal_weights,
+    exploding_gradients,
+    frozen_layers,
+    no_gradient,
+    saturated_units,
+    vanishing_gradients,
+)
+from chainrule.explain.health.rules.outputs import softmax_twice, squashed_logits, targets_out_of_range
+from chainrule.explain.health.rules.rates import not_finite, rate_too_high, rate_too_low
+
+__all__ = ["RULES", "Case", "Finding", "Rule"]
+
+#: In this order: what is a cause comes before what may only be its effect.
+RULES: tuple[Rule, ...] = (
+    unscaled_inputs, targets_out_of_range, squashed_logits, softmax_twice, class_imbalance, leaking_column,
+    batch_too_small, equal_weights, vanishing_gradients, exploding_gradients, dead_units, saturated_units,
+    frozen_layers, no_gradient, not_finite, rate_too_high, rate_too_low, no_better_than_chance,
+)  # fmt: skip
