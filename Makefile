@@ -11,12 +11,15 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 TESTING := $(VENV)/.installed-test
+WRITING := $(VENV)/.installed-docs
 PEERS_HERE := $(BENCH_VENV)/.installed-benchmark
 RECIPE := pyproject.toml scripts/environment.sh
 
+SPHINX := $(BIN)/python -m sphinx -c docs -q -E
+
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests fuzz bench curves clean
+.PHONY: help digits test tiny lint types tests fuzz bench curves site book links clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -51,6 +54,17 @@ bench: $(PEERS_HERE)  ## the speed beside the peers: make bench ROW=mlp-128 PROF
 curves: $(PEERS_HERE)  ## each step's loss beside PyTorch's, for each optimizer: make curves PICTURE=curves.png
 	@$(BENCH_VENV)/bin/python -m benchmarks.curves $(if $(PICTURE),--picture $(PICTURE))
 
+site: $(WRITING)  ## the documentation as a site, in build/site/index.html; with warnings it fails
+	@$(BIN)/python -m scripts.book.figures
+	@$(SPHINX) -b html -W --keep-going . build/site
+	@echo "build/site/index.html is the site; its first page is build/site/docs/README.html"
+
+book: site  ## the same
+
+links: $(WRITING)  ## follow every link of the documentation; those to other places need the network
+	@$(BIN)/python -m scripts.book.figures
+	@$(SPHINX) -b linkcheck . build/links
+
 lint: $(TESTING)  ## ruff
 	@$(BIN)/ruff check
 
@@ -68,6 +82,10 @@ $(BASE): $(RECIPE)
 
 $(TESTING): $(RECIPE)
 	@scripts/environment.sh $(VENV) test
+	@touch $@ $(BASE)
+
+$(WRITING): $(RECIPE)
+	@scripts/environment.sh $(VENV) docs
 	@touch $@ $(BASE)
 
 $(PEERS_HERE): $(RECIPE)
