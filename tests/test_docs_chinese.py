@@ -1,4 +1,4 @@
-"""The Chinese pages say what the English ones say: the same code, headings and links; one execution proves both.
+"""The Chinese pages say what the English ones say: the same code, parts and links; one execution proves both.
 
 A page of ``docs/zh-CN`` has its twin in ``docs`` at the same place. What is compared is what a change of the English
 page cannot do without: a chapter that is mended on one side only is found.
@@ -22,7 +22,7 @@ PAGES = sorted(CHINESE.rglob("*.md"))
 TWINS = [page for page in PAGES if page not in OWN]
 AWAITED: set[str] = set()  # pages under docs/ that are still to be said in Chinese, or said again after a change
 _FENCE = re.compile(r"^(<!-- not run -->\n+)?^( *)```.*?^ *```$", re.MULTILINE | re.DOTALL)
-_HEADING = re.compile(r"^(#+) +(.+)$", re.MULTILINE)
+_HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -41,10 +41,15 @@ def without_comments(text: str) -> str:
     return re.sub(r" *# .*$", "", text, flags=re.MULTILINE)
 
 
-def headings(text: str) -> list[tuple[int, str]]:
-    """Level and anchor of each heading, as GitHub and the site make them."""
-    found = _HEADING.findall(_FENCE.sub("", text))
-    return [(len(marks), re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")) for marks, title in found]
+def structure(text: str) -> list[str]:
+    """The kinds of a page's parts, in order: headings by level, paragraphs, items, rows of tables, code."""
+    return [f"{token.type} {token.tag}" for token in MarkdownIt("commonmark").enable("table").parse(text)]
+
+
+def anchors(page: Path) -> list[str]:
+    """The anchor of each heading, as GitHub and the site make it."""
+    titles = _HEADING.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
+    return [re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles]
 
 
 def links(page: Path) -> list[tuple[str, int | str]]:
@@ -58,8 +63,7 @@ def links(page: Path) -> list[tuple[str, int | str]]:
         target = Path(os.path.normpath(page.parent / path)) if path else page
         place: int | str = ""
         if anchor and target.suffix == ".md":
-            anchors = [name for _, name in headings(target.read_text(encoding="utf-8"))]
-            place = anchors.index(anchor) if anchor in anchors else f"no heading {anchor}"
+            place = anchors(target).index(anchor) if anchor in anchors(target) else anchor
         elif anchor:
             place = anchor
         if target.is_relative_to(CHINESE):
@@ -76,15 +80,15 @@ def differences(page: Path, twin: Path) -> list[str]:
     found = []
     if code(ours) != code(theirs):
         found.append("code")
-    if [level for level, _ in headings(ours)] != [level for level, _ in headings(theirs)]:
-        found.append("headings")
+    if structure(ours) != structure(theirs):
+        found.append("structure")
     if sorted(map(str, links(page))) != sorted(map(str, links(twin))):
         found.append("links")
     return found
 
 
 @pytest.mark.parametrize("page", TWINS, ids=lambda page: str(page.relative_to(CHINESE)))
-def test_a_chinese_page_has_the_code_the_headings_and_the_links_of_its_twin(page: Path) -> None:
+def test_a_chinese_page_has_the_code_the_parts_and_the_links_of_its_twin(page: Path) -> None:
     found = differences(page, english(page))
     if str(page.relative_to(CHINESE)) in AWAITED:
         assert found, "said again: the page is no longer awaited"
@@ -109,7 +113,7 @@ def test_a_chinese_page_leads_to_the_chinese_page_where_there_is_one(page: Path)
 def test_the_readme_says_in_chinese_what_it_says_in_english() -> None:
     ours, theirs = (readme.read_text(encoding="utf-8") for readme in reversed(READMES))
     assert [without_comments(block) for block in code(ours)] == [without_comments(block) for block in code(theirs)]
-    assert [level for level, _ in headings(ours)] == [level for level, _ in headings(theirs)]
+    assert structure(ours) == structure(theirs)
     assert sorted(map(str, links(READMES[1]))) == sorted(map(str, links(READMES[0])))
 
 
@@ -160,10 +164,11 @@ def test_chinese_is_set_as_chinese_is_set(page: Path) -> None:
     ("old", "new", "found"),
     [
         ("a = 1", "a = 2", "code"),
-        ("```python\na = 1\n```", "", "code"),
-        ("<!-- not run -->\n", "", "code"),
-        ("## Two", "### Two", "headings"),
-        ("## Two", "Two", "headings"),
+        ("```python", "```pycon", "code"),
+        ("## Two", "### Two", "structure"),
+        ("## Two", "Two", "structure"),
+        ("- an item", "an item", "structure"),
+        ("| 3 | 4 |\n", "", "structure"),
         ("](more.md)", "](other.md)", "links"),
         ("](more.md#one)", "](more.md#two)", "links"),
         ("](more.md#one)", "](more.md)", "links"),
@@ -176,7 +181,7 @@ def test_a_page_that_differs_from_its_twin_is_found(old: str, new: str, found: s
     twin, page = tmp_path / "twin.md", tmp_path / "page.md"
     twin.write_text(
         "# One\n\n```python\na = 1\n```\n\n## Two\n\n[so](more.md), [there](more.md#one)\n\n"
-        "<!-- not run -->\n```sh\n# not a heading\n```\n"
+        "- an item\n\n| 1 | 2 |\n|---|---|\n| 3 | 4 |\n\n<!-- not run -->\n```sh\n# not a heading\n```\n"
     )
     page.write_text(twin.read_text())
     assert differences(page, twin) == []
