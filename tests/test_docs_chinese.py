@@ -22,6 +22,7 @@ PAGES = sorted(CHINESE.rglob("*.md"))
 TWINS = [page for page in PAGES if page not in OWN]
 AWAITED: set[str] = set()  # pages under docs/ that are still to be said in Chinese, or said again after a change
 _FENCE = re.compile(r"^(<!-- not run -->\n+)?^( *)```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_FIGURE = re.compile(r"^<!-- figure: ([\w-]+) ", re.MULTILINE)
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -82,6 +83,8 @@ def differences(page: Path, twin: Path) -> list[str]:
         found.append("code")
     if structure(ours) != structure(theirs):
         found.append("structure")
+    if _FIGURE.findall(ours) != _FIGURE.findall(theirs):
+        found.append("figures")
     if sorted(map(str, links(page))) != sorted(map(str, links(twin))):
         found.append("links")
     return found
@@ -169,6 +172,7 @@ def test_chinese_is_set_as_chinese_is_set(page: Path) -> None:
         ("## Two", "Two", "structure"),
         ("- an item", "an item", "structure"),
         ("| 3 | 4 |\n", "", "structure"),
+        ("<!-- figure: one |", "<!-- figure: two |", "figures"),
         ("](more.md)", "](other.md)", "links"),
         ("](more.md#one)", "](more.md#two)", "links"),
         ("](more.md#one)", "](more.md)", "links"),
@@ -181,7 +185,8 @@ def test_a_page_that_differs_from_its_twin_is_found(old: str, new: str, found: s
     twin, page = tmp_path / "twin.md", tmp_path / "page.md"
     twin.write_text(
         "# One\n\n```python\na = 1\n```\n\n## Two\n\n[so](more.md), [there](more.md#one)\n\n"
-        "- an item\n\n| 1 | 2 |\n|---|---|\n| 3 | 4 |\n\n<!-- not run -->\n```sh\n# not a heading\n```\n"
+        "- an item\n\n| 1 | 2 |\n|---|---|\n| 3 | 4 |\n\n<!-- figure: one | One. -->\n\n"
+        "<!-- not run -->\n```sh\n# not a heading\n```\n"
     )
     page.write_text(twin.read_text())
     assert differences(page, twin) == []
