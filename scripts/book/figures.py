@@ -37,6 +37,8 @@ class Figure:
 
 SHORT = ("--short", "--picture", "{picture}")
 FIGURES = {
+    "descent-parabola": Figure("descent", ("{folder}",)),
+    "descent-contours": Figure("descent", ("{folder}",)),
     "learning-rates": Figure("learning_rates"),
     "batch-sizes": Figure("batch_sizes", ("--epochs", "5", "--picture", "{picture}")),
     "optimizer-paths": Figure("optimizer_paths"),
