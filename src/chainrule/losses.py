@@ -5,6 +5,7 @@ Losses that are named after logits take logits, the output of a linear last laye
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from chainrule import graph
@@ -12,6 +13,7 @@ from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import INTEGERS, Node, active_build
 from chainrule.graph.composites import absolute, is_label, log_softmax, maximum, minimum, one_hot, softmax, softplus
 from chainrule.layers.checking import check_range
+from chainrule.layers.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,17 @@ class Loss:
     def probabilities(self, outputs: Node) -> Node:
         """Outputs as a reader wants them: probabilities for a loss on logits, and otherwise the outputs themselves."""
         return outputs
+
+    def sample(self, outputs: Node, scope: Scope) -> Node:
+        """Targets drawn from the distribution that the outputs predict, whose -log p this loss is but for a constant.
+
+        It is what optimizers want that measure curvature by the Fisher information (`chainrule.optimizers.KFAC`).
+        Raises `ConfigurationError` for a loss that is none, or whose curvature is not its Fisher information.
+        """
+        raise ConfigurationError(
+            f"{type(self).__name__} predicts no distribution whose Fisher information is its curvature; "
+            "cross_entropy, binary_cross_entropy, mean_squared_error and half_squared_error do"
+        )
 
     def __call__(self, outputs: Node, targets: Node, weights: Node | None = None) -> Node:
         """The mean over the batch, weighted if weights of shape (batch,) are given."""
@@ -94,6 +107,12 @@ class CrossEntropy(Loss):
         """softmax of the logits."""
         return softmax(outputs)
 
+    def sample(self, outputs: Node, scope: Scope) -> Node:
+        """Labels (batch,), each drawn by its probability: the largest of zₖ - log(-log uₖ), Gumbel's way."""
+        # Away from 0, where the logarithm would end.
+        u = scope.uniform("targets", outputs.shape) + 2.0**-26
+        return graph.argmax(outputs - graph.log(-graph.log(u)), outputs.rank - 1)
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
@@ -134,6 +153,10 @@ class BinaryCrossEntropy(Loss):
         """σ of the logits."""
         return graph.sigmoid(outputs)
 
+    def sample(self, outputs: Node, scope: Scope) -> Node:
+        """0 or 1 for each output, 1 with the probability σ(z)."""
+        return graph.cast(scope.uniform("targets", outputs.shape) < graph.sigmoid(outputs), outputs.dtype)
+
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
@@ -147,6 +170,11 @@ class MeanSquaredError(Loss):
         """(batch, …) twice -> (batch,)."""
         return _mean_over_outputs(_error("mean_squared_error", outputs, targets) ** 2)
 
+    def sample(self, outputs: Node, scope: Scope) -> Node:
+        """y + √(n/2)·ε with ε of the standard normal distribution, n being the outputs of a sample."""
+        count = outputs.size // max(outputs.shape[0], 1)
+        return outputs + math.sqrt(count / 2) * scope.normal("targets", outputs.shape)
+
 
 @dataclass(frozen=True)
 class HalfSquaredError(Loss):
@@ -159,6 +187,10 @@ class HalfSquaredError(Loss):
     def per_sample(self, outputs: Node, targets: Node) -> Node:
         """(batch, …) twice -> (batch,)."""
         return graph.sum(_error("half_squared_error", outputs, targets) ** 2, range(1, outputs.rank)) * 0.5
+
+    def sample(self, outputs: Node, scope: Scope) -> Node:
+        """y + ε with ε of the standard normal distribution."""
+        return outputs + scope.normal("targets", outputs.shape)
 
 
 @dataclass(frozen=True)

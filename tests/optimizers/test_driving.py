@@ -132,6 +132,20 @@ def test_it_wants_a_step_of_its_own() -> None:
         cr.prepare(both, data)
 
 
+@pytest.mark.parametrize("name", HOSTS)
+def test_it_takes_the_steps_of_a_step_of_ones_own(name: str) -> None:
+    own = cr.Chain(cr.Dense(6, cr.tanh), cr.Dense(3), name="own")
+
+    @cr.step
+    def learn(state: Any, batch: Any) -> dict[str, cr.Node]:
+        loss = cr.losses.cross_entropy(state.apply(own, batch.inputs), batch.targets)
+        state.descend(loss, own, HOSTS[name])
+        return {"loss": loss}
+
+    losses = cr.fit(learn, flowers()[0], batch_size=60, epochs=6).history.column("loss")
+    assert losses[-1] < losses[0]
+
+
 def test_what_looks_inside_a_run_works_on_it_too() -> None:
     train, test = flowers()
     run = cr.fit(model(), train, optimizer=LBFGS(), epochs=5, batch_size=None)

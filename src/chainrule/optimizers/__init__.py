@@ -13,6 +13,7 @@ from chainrule.optimizers.decay import MaxNorm, WeightDecay
 from chainrule.optimizers.delta_bar_delta import DeltaBarDelta, OwnRates
 from chainrule.optimizers.driving import Driver, HostOptimizer, ValueAndGradient
 from chainrule.optimizers.groups import Groups
+from chainrule.optimizers.kfac import KFAC
 from chainrule.optimizers.lbfgs import LBFGS
 from chainrule.optimizers.lion import Lion, LionDirection
 from chainrule.optimizers.nadam import NAdam, NAdamDirection
@@ -35,7 +36,7 @@ from chainrule.optimizers.updates import (
 __all__ = [
     "AMSGrad", "Accumulate", "AdaGrad", "AdaGradDirection", "Adadelta", "AdadeltaDirection", "Adam", "AdamDirection",
     "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "Averaging", "ClipGlobalNorm", "ClipNorm", "ClipValue",
-    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Driver", "Groups", "HostOptimizer", "LBFGS", "Lion",
+    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Driver", "Groups", "HostOptimizer", "KFAC", "LBFGS", "Lion",
     "LionDirection", "MaxNorm", "Momentum", "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates",
     "RMSprop", "RMSpropDirection", "Rprop", "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope",
     "ValueAndGradient", "WeightDecay", "schedules", "times",

@@ -140,7 +140,7 @@ class StepState:
                 f"{hosts[0]!r} takes its steps on the host and wants a step of its own; this one descends twice"
             )
         if host is not None:
-            host.declare(self._updates(name), parameters)
+            host.declare(self._updates(""), parameters)  # there is no other to be told from
             return
         with scope("optimizer", absolute=True), phase("update"):
             moves = optimizer.apply(self._updates(name), slopes, parameters)
