@@ -264,6 +264,7 @@ def _measure(point: Point, path: str, index: tuple[int, ...]) -> Any:
 
 def _path(graph: Graph, way: Sequence[Step], symbols: Symbols) -> Path:
     links: list[Link] = []
+    shown = ""
     so_far = 1.0
     for above, step in zip((None, *way), way, strict=False):
         so_far *= step.derivative
@@ -273,8 +274,9 @@ def _path(graph: Graph, way: Sequence[Step], symbols: Symbols) -> Path:
         name = symbols.label(step.node, step.place)
         # What only moves an element goes by the name of the element, which need not be told twice.
         told = not named and above is not None and above.node.op in _PLAIN
-        again = bool(links) and links[-1].name == name and not links[-1].folded
+        again = bool(links) and links[-1].name == name == shown
         folded = step.derivative == 1.0 and (told or again)
+        shown = shown if folded else name
         links.append(
             Link(
                 name=name,

@@ -219,7 +219,9 @@ def _leaves(applied: Sequence[Applied], forward: Set[Node]) -> Iterator[tuple[st
 
 def _activation(node: Node, build: Build) -> str:
     region = build.regions.get(node)
-    return region.name if region is not None else node.op if node.op in _ENDS else ""
+    if region is not None and len(region.inputs) == 1:  # a convolution has two, and is no activation
+        return region.name
+    return node.op if node.op in _ENDS else ""
 
 
 def _of_output(node: Node, slope: Node, activation: str) -> Iterator[tuple[str, Node]]:
