@@ -18,7 +18,7 @@ optimizers prepare regularizers relu schedules sigmoid softmax step step_functio
 """.split()
 
 HEAVY = (
-    "typer rich safetensors tomli_w sklearn matplotlib torch llvmlite jax pandas tensorboardX "
+    "typer rich safetensors tomli_w PIL sklearn matplotlib torch llvmlite jax pandas tensorboardX "
     "chainrule.engines.reference"
 ).split()
 

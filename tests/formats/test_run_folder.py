@@ -365,8 +365,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "metrics of numbers": (lambda f: (f / "metrics.jsonl").write_text("7\n"), "line 1 is not a record"),
     "another format": (lambda f: edit(f, lambda t: put("format")(t, 99)), "has format 99, and this chainrule reads 1"),
     "an unknown layer": (
-        lambda f: edit(f, lambda t: put("model", "layers", 0, "type")(t, "Conv2D")),
-        "model.layers[0]: there is no class 'Conv2D' in chainrule",
+        lambda f: edit(f, lambda t: put("model", "layers", 0, "type")(t, "Conv9D")),
+        "model.layers[0]: there is no class 'Conv9D' in chainrule",
     ),
     "code for a name": (
         lambda f: edit(f, lambda t: put("model", "layers", 0, "type")(t, "__import__('os').system('true')")),

@@ -5,14 +5,18 @@ from __future__ import annotations
 from chainrule.data.batches import batches, epoch_order
 from chainrule.data.dataset import Dataset, from_arrays
 from chainrule.data.frames import from_frame
+from chainrule.data.image_files import ImageFiles, read_image
+from chainrule.data.image_folders import image_stream, images
+from chainrule.data.image_form import ImageForm
 from chainrule.data.loading import load, names
 from chainrule.data.preparation import Column, Preparation
 from chainrule.data.scaling import Scaling
 from chainrule.data.streams import Stream, stream
 from chainrule.data.tables import read_csv, read_prepared
-from chainrule.data.wholes import map_npz
+from chainrule.data.wholes import map_idx, map_npz
 
 __all__ = [
-    "Column", "Dataset", "Preparation", "Scaling", "Stream", "batches", "epoch_order", "from_arrays", "from_frame",
-    "load", "map_npz", "names", "read_csv", "read_prepared", "stream",
+    "Column", "Dataset", "ImageFiles", "ImageForm", "Preparation", "Scaling", "Stream", "batches", "epoch_order",
+    "from_arrays", "from_frame", "image_stream", "images", "load", "map_idx", "map_npz", "names", "read_csv",
+    "read_image", "read_prepared", "stream",
 ]  # fmt: skip

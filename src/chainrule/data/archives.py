@@ -106,6 +106,12 @@ def read_idx(path: str | Path, maximum: int = MAXIMUM_BYTES) -> NDArray[Any]:
 
 
 def _read_idx(stream: _Stream, name: str, maximum: int) -> NDArray[Any]:
+    shape, dtype = idx_header(stream, name)
+    return _read_array(stream, shape, dtype, name, maximum).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def idx_header(stream: _Stream, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype, as an idx file begins with them."""
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\x00\x00" or head[2] not in _IDX_DTYPES or not 1 <= head[3] <= 8:
         raise DataError(f"{name}: not an idx file (it begins with {head.hex(' ')}, not with 00 00 08 01 or alike)")
@@ -113,8 +119,7 @@ def _read_idx(stream: _Stream, name: str, maximum: int) -> NDArray[Any]:
     if len(sizes) < 4 * head[3]:
         raise DataError(f"{name}: cut short within its header; fetch it again")
     shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
-    dtype = np.dtype(_IDX_DTYPES[head[2]])
-    return _read_array(stream, shape, dtype, name, maximum).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return shape, np.dtype(_IDX_DTYPES[head[2]])
 
 
 def _read_array(stream: _Stream, shape: tuple[int, ...], dtype: np.dtype[Any], what: str, maximum: int) -> NDArray[Any]:

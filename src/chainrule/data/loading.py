@@ -33,15 +33,22 @@ def load(
     seed: int = 0,
     ignore: Sequence[str] = (),
     task: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    colour: str | None = None,
+    fit: str = "crop",
+    skip_damaged: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
-    """Data by name, or from a .csv, .tsv or .npz file, as a training and a test part.
+    """Data by name, from a .csv, .tsv or .npz file, or from a folder of images, as a training and a test part.
 
     digits, mnist and fashion-mnist come in a fixed split, iris and files are split by ``seed``; xor is four
     samples, twice. Samples are flat; ``images=True`` keeps digits and the like as (height, width, 1).
     ``target`` names the column of a table to predict, ``ignore`` columns to leave out, and ``task``
     ("classification" or "regression") overrules what the target looks like. ``progress`` is told
     (file, bytes so far, bytes in all) while a data set is downloaded.
+
+    A folder holds the images of each class in a folder of its own, or two such folders, named train and test.
+    ``size`` (height, width), ``colour``, ``fit`` and ``skip_damaged`` are as `chainrule.data.images` has them.
 
     Raises DataError for a name that is not known, listing those that are, and for data that cannot be used;
     DownloadError where a data set is nowhere to be found; ConfigurationError for an option that does not fit.
@@ -54,7 +61,14 @@ def load(
     path = Path(name_or_path)
     kind = path.suffix.lower()
     if isinstance(name_or_path, str) and name in _NAMES:
+        _refuse_image_options(name, size, colour, fit, skip_damaged)
         return _by_name(name, target, images, seed, ignore, task, progress)
+    if path.is_dir():
+        from chainrule.data.image_folders import load_images
+
+        _refuse_table_options(name, target, ignore, task)
+        return load_images(path, size=size, colour=colour, fit=fit, skip_damaged=skip_damaged, seed=seed)
+    _refuse_image_options(name, size, colour, fit, skip_damaged)
     if images:
         raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {name} is read as it is")
     if kind in _TABLES:
@@ -67,10 +81,10 @@ def load(
         _refuse_table_options(name, target, ignore, task)
         return load_npz(_file(path), seed=seed)
     if path.exists():
-        raise DataError(f"{name}: a file of this kind is not read; .csv, .tsv and .npz are")
+        raise DataError(f"{name}: a file of this kind is not read; .csv, .tsv and .npz are, and folders of images")
     raise DataError(
         f"{name!r} is no data set: {_near(name, _NAMES)}known are {', '.join(_NAMES)}, "
-        "and files ending in .csv, .tsv or .npz"
+        "and files ending in .csv, .tsv or .npz, or folders of images"
     )
 
 
@@ -105,6 +119,13 @@ def _refuse_table_options(name: str, target: str | None, ignore: Sequence[str], 
     for option, value in {"target": target, "ignore": ignore, "task": task}.items():
         if value:
             raise ConfigurationError(f"{option}={value!r} is for tables; {name} is none, its targets are set")
+
+
+def _refuse_image_options(name: str, size: object, colour: str | None, fit: str, skip_damaged: bool) -> None:
+    given = {"size": size, "colour": colour, "fit": fit if fit != "crop" else None, "skip_damaged": skip_damaged}
+    for option, value in given.items():
+        if value:
+            raise ConfigurationError(f"{option}={value!r} is for folders of images; {name} is none")
 
 
 def _file(path: Path) -> Path:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.columns import Column, encode_cells
+from chainrule.data.image_form import ImageForm
 from chainrule.data.scaling import Numbers, Scaling, as_numbers, check_numbers
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 
 __all__ = ["Column", "Preparation", "Scaling"]
 
-_KEYS = ("shift", "scale", "columns", "target", "target_name", "shape")
+_KEYS = ("shift", "scale", "columns", "target", "target_name", "shape", "images")
 _MAXIMUM_AXES = 8
 
 
@@ -25,7 +26,8 @@ class Preparation:
 
     ``shift`` and ``scale`` are numbers, or one number a feature. ``columns`` says how the columns of a table
     become features, ``target`` how targets are scaled for training and back for predictions, ``target_name``
-    which column they came from, and ``shape`` how to draw a flat sample, as (8, 8) for a digit.
+    which column they came from, ``shape`` how to draw a flat sample, as (8, 8) for a digit, and ``images`` the form in
+    which image files are read.
 
     The arithmetic itself is part of the graph, so that images can stay uint8 until then.
     Raises ConfigurationError for a setting without meaning.
@@ -40,6 +42,7 @@ class Preparation:
     target: Scaling = field(default_factory=Scaling)
     shape: tuple[int, ...] = ()
     target_name: str = ""
+    images: ImageForm | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shift", check_numbers("shift", self.shift))
@@ -113,6 +116,7 @@ class Preparation:
             "target_name": self.target_name,
             "target": self.target.to_dict(),
             "columns": [column.to_dict() for column in self.columns],
+            **({} if self.images is None else {"images": self.images.to_dict()}),
         }
 
     @classmethod
@@ -144,6 +148,7 @@ class Preparation:
                 target=Scaling.from_dict(values.get("target", {})),
                 shape=tuple(shape),
                 target_name=name,
+                images=ImageForm.from_dict(values["images"]) if "images" in values else None,
             )
         except ConfigurationError as error:
             raise RunFileError(f"preparation.{error}") from error

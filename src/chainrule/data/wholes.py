@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.data.chunks import Piece
 from chainrule.data.dataset import Dataset
-from chainrule.errors import DataError
+from chainrule.data.image_files import ImageFiles
+from chainrule.errors import DataError, StreamError
 
 Order = Callable[[int], NDArray[np.int32]]
 
@@ -32,7 +33,7 @@ class Whole:
             chunk = (chunk.inputs, chunk.targets, chunk.weights)
         self._names = tuple(chunk) if isinstance(chunk, Mapping) else None
         parts = chunk.values() if isinstance(chunk, Mapping) else chunk if isinstance(chunk, tuple) else (chunk,)
-        self._parts = [None if part is None else np.asarray(part) for part in parts]
+        self._parts = [None if part is None else _rows(part) for part in parts]
         lengths = [part.shape[0] if part.ndim else 0 for part in self._parts if part is not None]
         if not lengths or len(set(lengths)) > 1 or not lengths[0]:
             raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
@@ -50,7 +51,12 @@ class Whole:
             last = min(first + self._rows, self._samples)
             rows = np.arange(first, last) if places is None else places[first:last]
             chosen: Any = slice(first, last) if places is None else rows
-            yield f"samples {first:,} to {last - 1:,} of epoch {epoch}", self._at(chosen), rows
+            where = f"samples {first:,} to {last - 1:,} of epoch {epoch}"
+            try:
+                found = self._at(chosen)
+            except DataError as error:
+                raise StreamError(f"{where}: {error}") from error
+            yield where, found, rows
 
     def sample(self, row: int) -> Any:
         """One sample, as a chunk."""
@@ -59,6 +65,34 @@ class Whole:
     def _at(self, rows: Any) -> Any:
         parts = [None if part is None else part[rows] for part in self._parts]
         return tuple(parts) if self._names is None else dict(zip(self._names, parts, strict=True))
+
+
+def _rows(part: Any) -> Any:
+    """An array, or what stands in the place of one and reads rows when they are asked for."""
+    return part if isinstance(part, ImageFiles) else np.asarray(part)
+
+
+def map_idx(path: str | Path) -> NDArray[Any]:
+    """The array of an idx file, mapped into memory: only what is looked at is read. It is read-only.
+
+    The file must not be gzipped. Numbers of more than one byte are as the file has them, the highest byte first.
+    Raises DataError for another kind of file, and for one that is not as long as it says.
+    """
+    from chainrule.data.archives import idx_header
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise DataError(f"{path.name}: is gzipped, and cannot be mapped; unpack it with gunzip")
+        file.seek(0)
+        shape, dtype = idx_header(file, path.name)
+        offset = file.tell()
+    size = dtype.itemsize * int(np.prod(shape, dtype=object))
+    if path.stat().st_size != offset + size:
+        raise DataError(f"{path.name}: is {path.stat().st_size:,} bytes, and its header promises {offset + size:,}")
+    return np.asarray(np.memmap(path, dtype, "r", offset, shape)) if size else np.empty(shape, dtype)
 
 
 def map_npz(path: str | Path) -> dict[str, NDArray[Any]]:
