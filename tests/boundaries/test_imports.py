@@ -17,6 +17,7 @@ RANKS: dict[str, int] = {
     "graph": 1,
     "gradients": 2,
     **dict.fromkeys(("layers", "losses", "metrics", "initializers", "regularizers", "optimizers", "augmentation"), 3),
+    "models": 3,
     "training": 4,
     **dict.fromkeys(("explain", "fitting", "formats", "report", "run"), 5),
     # The leaves, and the public names, which gather what lies below.

@@ -12,9 +12,10 @@ import chainrule as cr
 NAMES = """
 AveragePool1D AveragePool2D BatchNorm Callback Chain Conv1D Conv2D ConvTranspose1D ConvTranspose2D Dense
 DepthwiseConv1D DepthwiseConv2D Dropout Flatten GaussianNoise GlobalAveragePool GlobalMaxPool LayerNorm MaxPool1D
-MaxPool2D Node PadChannels Parallel Reshape Residual Run Scope SpatialDropout Upsample1D Upsample2D WeightNoise
-__version__ augmentation data errors fit gradients graph identity initializers layers leaky_relu load losses metrics
-optimizers prepare regularizers relu schedules sigmoid softmax step step_function tanh training
+MaxPool2D Node Pad1D Pad2D PadChannels Parallel Rescale Reshape Residual Run Scope SelectChannels SpatialDropout
+Upsample1D Upsample2D WeightNoise __version__ augmentation data errors fit gradients graph identity initializers
+layers leaky_relu load losses metrics models optimizers prepare regularizers relu schedules sigmoid softmax step
+step_function tanh training
 """.split()
 
 HEAVY = (

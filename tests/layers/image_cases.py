@@ -96,6 +96,13 @@ IMAGE_CASES: dict[str, Case] = {
     "PadChannels": Case(
         cr.PadChannels(5), (2, 2, 3), (2, 2, 5), {}, lambda x, p: np.pad(x, [(0, 0)] * 3 + [(0, 2)]),
     ),
+    "SelectChannels": Case(cr.SelectChannels((2, 0, 2)), (2, 3, 3), (2, 3, 3), {}, lambda x, p: x[..., [2, 0, 2]]),
+    "Rescale": Case(cr.Rescale(2.0, -0.5), (3, 2), (3, 2), {}, lambda x, p: 2 * x - 0.5),
+    "Pad2D": Case(
+        cr.Pad2D(((1, 2), 1), 0.5), (2, 3, 2), (5, 5, 2), {},
+        lambda x, p: np.pad(x, [(0, 0), (1, 2), (1, 1), (0, 0)], constant_values=0.5),
+    ),
+    "Pad1D": Case(cr.Pad1D(), (3, 2), (5, 2), {}, lambda x, p: np.pad(x, [(0, 0), (1, 1), (0, 0)])),
     "SpatialDropout": Case(cr.SpatialDropout(0.5), (2, 3, 4), (2, 3, 4), {}, lambda x, p: x, random=True),
     "SpatialDropout, none": Case(cr.SpatialDropout(0), (3, 4), (3, 4), {}, lambda x, p: x),
     "Residual": Case(

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule import augmentation, graph, initializers, layers, losses, optimizers, regularizers
+from chainrule import augmentation, graph, initializers, layers, losses, models, optimizers, regularizers
 from chainrule.errors import ConfigurationError, RunFileError
 from chainrule.graph import composites
 from chainrule.optimizers import schedules
@@ -24,6 +24,7 @@ _FUNCTIONS = {
     "softplus": composites.softplus,
     "sin": graph.sin,
     "exp": graph.exp,
+    "scaled_tanh": models.scaled_tanh,
 }
 _MODULES = (layers, initializers, losses, optimizers, regularizers, augmentation)
 #: A table says by the first of these what the class is; each kind has names of its own, such as Constant.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chainrule.layers.branching import Parallel, Residual
 from chainrule.layers.chain import Chain
+from chainrule.layers.channels import PadChannels, Rescale, SelectChannels
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D
 from chainrule.layers.dense import Activation, Dense, Flatten, Reshape
 from chainrule.layers.noise import Dropout, GaussianNoise, SpatialDropout, WeightNoise
@@ -16,7 +17,7 @@ from chainrule.layers.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
-from chainrule.layers.resizing import PadChannels, Upsample1D, Upsample2D
+from chainrule.layers.resizing import Pad1D, Pad2D, Upsample1D, Upsample2D
 from chainrule.layers.scope import AnyLayer, Applicable, Applied, Declaration, Record, Scope
 from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
 
@@ -24,6 +25,6 @@ __all__ = [
     "Activation", "AnyLayer", "Applicable", "Applied", "AveragePool1D", "AveragePool2D", "BatchNorm", "Chain",
     "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Declaration", "Dense", "DepthwiseConv1D",
     "DepthwiseConv2D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm",
-    "MaxPool1D", "MaxPool2D", "PadChannels", "Parallel", "Record", "Reshape", "Residual", "Scope",
-    "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
+    "MaxPool1D", "MaxPool2D", "Pad1D", "Pad2D", "PadChannels", "Parallel", "Record", "Rescale", "Reshape",
+    "Residual", "Scope", "SelectChannels", "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
 ]  # fmt: skip

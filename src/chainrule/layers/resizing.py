@@ -1,7 +1,8 @@
-"""Images and sequences made larger, and channels made more, without anything learned."""
+"""Images and sequences made larger, without anything learned."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.errors import ConfigurationError
 from chainrule.graph import Node
+from chainrule.layers.checking import check_range
 from chainrule.layers.scope import Scope, one_input
-from chainrule.layers.windows import Sizes, Windowed, is_whole
+from chainrule.layers.windows import Padding, Sizes, Windowed, explicit, padded
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,30 +88,39 @@ class Upsample1D(_Upsample):
     smooth: ClassVar[str] = "linear"
 
 
-@dataclass(frozen=True)
-class PadChannels:
-    """More channels, the new ones 0: (batch, …, n) -> (batch, …, ``channels``).
-
-    With `MaxPool2D(1, stride=2)` before it, it is the shortcut without parameters of residual networks.
-
-    >>> PadChannels(32)
-    PadChannels(channels=32)
-
-    Reference: K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognition", 2016, option A.
-    """
-
-    channels: int
+@dataclass(frozen=True, repr=False)
+class _Pad(Windowed):
+    padding: Padding = 1
+    value: float = 0.0
 
     def __post_init__(self) -> None:
-        if not is_whole(self.channels, 1):
-            raise ConfigurationError(f"PadChannels: channels is a whole number above 0, not {self.channels!r}")
+        self._check_padding(self.padding, ())
+        check_range(type(self).__name__, "value", self.value, -math.inf, math.inf)
 
     def apply(self, scope: Scope, *inputs: Node) -> Node:
-        """(batch, …, n) -> (batch, …, channels)."""
+        """(batch, …, channels) -> the same, with borders."""
         x = one_input(inputs)
-        if x.rank < 2 or x.shape[-1] > self.channels:
-            raise ShapeError(
-                f"wants (batch, …, channels) with {self.channels} channels at most, and got {list(x.shape)}"
-            )
-        before = (0,) * (x.rank - 1)
-        return graph.pad(x, (*before, 0), (*before, self.channels - x.shape[-1]))
+        axes = range(len(self._places(x)))
+        return padded(x, [explicit(self.padding, axis) for axis in axes], self.value)
+
+
+@dataclass(frozen=True, repr=False)
+class Pad2D(_Pad):
+    """Borders around an image: ``padding`` rows and columns of ``value`` on each side, as numbers for `Conv2D` say.
+
+    Convolutions pad by themselves; this is for borders that are not 0, or that several layers share.
+
+    >>> Pad2D(((1, 2), (0, 0)))
+    Pad2D(padding=((1, 2), (0, 0)))
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class Pad1D(_Pad):
+    """Borders around a sequence (batch, length, channels), as in `Pad2D`.
+
+    >>> Pad1D(((2, 0),))
+    Pad1D(padding=((2, 0),))
+    """
+
+    dimensions: ClassVar[int] = 1

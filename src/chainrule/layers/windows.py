@@ -51,10 +51,10 @@ class Windowed:
         entries = value if isinstance(value, list | tuple) else (value,) * self.dimensions
         pairs = [tuple(entry) if isinstance(entry, list | tuple) else (entry, entry) for entry in entries]
         if len(pairs) != self.dimensions or not all(len(pair) == 2 and all(map(is_whole, pair)) for pair in pairs):
-            named = ", ".join(f'"{name}"' for name in names)
+            named = "".join(f'"{name}", ' for name in names)
             example = "((2, 0),)" if self.dimensions == 1 else "((1, 2), (1, 2))"
             raise ConfigurationError(
-                f"{type(self).__name__}: padding is {named}, a whole number of 0 or more, or one entry an axis "
+                f"{type(self).__name__}: padding is {named}a whole number of 0 or more, or one entry an axis "
                 f"({', '.join(_AXES[self.dimensions])}), each a number or a pair (low, high) as in {example}; "
                 f"not {value!r}"
             )
