@@ -11,8 +11,8 @@ def simple_cnn(outputs: int = 10, shape: Shape = (28, 28, 1), *, dropout: float 
     """Two convolutions with pooling, and two dense layers: what most introductions train on digits.
 
     3×3×32, pooling by 2, 3×3×64, pooling by 2, 128 units, ``outputs`` logits, all with ReLU; ``dropout`` before the
-    last layer. For 28×28×1 and 10 classes it has 421,642 parameters. Images are (batch, height, width, channels), or rows of
-    as many numbers.
+    last layer. For 28×28×1 and 10 classes it has 421,642 parameters. Images are (batch, height, width, channels), or
+    rows of as many numbers.
 
     >>> len(simple_cnn().layers)
     8
