@@ -30,6 +30,7 @@ ARGUMENTS = {
     "optimizer_race": ["--epochs", "4", "--picture", "pictures/optimizer_race.png"],
     "schedules_compared": ["--epochs", "8", "--picture", "pictures/schedules_compared.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
+    "exploding": ["--seeds", "1", "--epochs", "20", "--picture", "pictures/exploding.png"],
 }
 for long in LONG:
     ARGUMENTS[long].insert(0, "--short")
@@ -44,6 +45,7 @@ PICTURES = {
     "optimizer_race": ["optimizer_race.png"],
     "schedules_compared": ["schedules_compared.png"],
     "vanishing": ["vanishing.png"],
+    "exploding": ["exploding.png"],
 }
 
 Run = Callable[[str], tuple[dict[str, object], str]]
@@ -239,9 +241,21 @@ def schedules_compared(variables: dict[str, object], text: str) -> None:
 def exploding(variables: dict[str, object], text: str) -> None:
     accuracies = variables["accuracies"]
     assert isinstance(accuracies, dict)
-    assert accuracies.pop("clipped to norm 1") > 0.9
-    assert len(accuracies) == 3
-    assert max(accuracies.values()) < 0.2
+    long, large = (
+        {way: column[0] for (name, way), column in accuracies.items() if name == network}
+        for network in ("steps too long", "weights too large")
+    )
+    assert long.pop("clipped") > 0.9
+    assert max(long.values()) < 0.3
+    assert min(large["weight decay"], large["both"]) > 0.7
+    assert max(large["as it is"], large["clipped"]) < 0.5
+    depths = variables["depths"]
+    assert isinstance(depths, dict)
+    norms = depths["weights too large", "weight decay"]
+    assert norms.shape == (13, 20 * 45)
+    growth = norms[0] / norms[-2]  # from the last layer but one to the first, by step
+    assert growth[0] > 20
+    assert np.median(growth[-100:]) < growth[0] / 3
 
 
 def stopping(variables: dict[str, object], text: str) -> None:

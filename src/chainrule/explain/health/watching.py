@@ -43,7 +43,7 @@ class Diagnose(Callback):
         self.records: list[Health] = []
         self.diagnosis: Diagnosis | None = None
         self._probe: Probe | None = None
-        self._looked = self._trained = self._took = 0.0
+        self._looked = self._trained = self.took = 0.0
 
     def on_start(self, training: Training) -> None:
         """Compile the measuring program."""
@@ -51,7 +51,7 @@ class Diagnose(Callback):
         if self._probe is None or self._probe.run is not run:
             self._probe = Probe(run, self.data)
             self._probe.look()  # what a first call has to set up is no part of what a look takes
-            self._took = self._timed(self._probe)[1]
+            self.took = self._timed(self._probe)[1]
         self._looked = self._trained = 0.0
         self._pause(training)
 
@@ -61,11 +61,11 @@ class Diagnose(Callback):
         step = int(training.arrays["step"])
         self._trained += sum(training.history.column("seconds")[-len(records) :])
         # A look is paid for beforehand, so that the share holds at each moment.
-        paid = self._looked + self._took <= _SHARE * self._trained
+        paid = self._looked + self.took <= _SHARE * self._trained
         if paid if self.every is None else step % self.every == 0:
-            found, self._took = self._timed(self._probe)
+            found, self.took = self._timed(self._probe)
             self.records.append(found)
-            self._looked += self._took
+            self._looked += self.took
         self._pause(training)
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
