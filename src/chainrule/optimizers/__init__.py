@@ -8,10 +8,21 @@ from chainrule.optimizers.adagrad import Adadelta, AdadeltaDirection, AdaGrad, A
 from chainrule.optimizers.adam import Adam, AdamDirection, AdamW, AMSGrad
 from chainrule.optimizers.adamax import Adamax, AdamaxDirection
 from chainrule.optimizers.averaging import Averaging, Noise
+from chainrule.optimizers.breeding import (
+    ArithmeticCrossover,
+    Crossover,
+    Mutation,
+    Roulette,
+    Selection,
+    Tournament,
+    UniformCrossover,
+)
 from chainrule.optimizers.clipping import AdaptiveClip, ClipGlobalNorm, ClipNorm, ClipValue
 from chainrule.optimizers.decay import MaxNorm, WeightDecay
 from chainrule.optimizers.delta_bar_delta import DeltaBarDelta, OwnRates
 from chainrule.optimizers.driving import Driver, HostOptimizer, ValueAndGradient
+from chainrule.optimizers.evolution import EvolutionGradient, EvolutionStrategy
+from chainrule.optimizers.genetic import GeneticAlgorithm
 from chainrule.optimizers.groups import Groups
 from chainrule.optimizers.kfac import KFAC
 from chainrule.optimizers.lbfgs import LBFGS
@@ -35,9 +46,11 @@ from chainrule.optimizers.updates import (
 
 __all__ = [
     "AMSGrad", "Accumulate", "AdaGrad", "AdaGradDirection", "Adadelta", "AdadeltaDirection", "Adam", "AdamDirection",
-    "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "Averaging", "ClipGlobalNorm", "ClipNorm", "ClipValue",
-    "Compose", "DeltaBarDelta", "Descend", "Downhill", "Driver", "Groups", "HostOptimizer", "KFAC", "LBFGS", "Lion",
-    "LionDirection", "MaxNorm", "Momentum", "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer", "OwnRates",
-    "RMSprop", "RMSpropDirection", "Rprop", "RpropDirection", "SGD", "Scale", "Tree", "Update", "UpdateScope",
-    "ValueAndGradient", "WeightDecay", "schedules", "times",
+    "AdamW", "Adamax", "AdamaxDirection", "AdaptiveClip", "ArithmeticCrossover", "Averaging", "ClipGlobalNorm",
+    "ClipNorm", "ClipValue", "Compose", "Crossover", "DeltaBarDelta", "Descend", "Downhill", "Driver",
+    "EvolutionGradient", "EvolutionStrategy", "GeneticAlgorithm", "Groups", "HostOptimizer", "KFAC", "LBFGS", "Lion",
+    "LionDirection", "MaxNorm", "Momentum", "Mutation", "NAdam", "NAdamDirection", "Noise", "Number", "Optimizer",
+    "OwnRates", "RMSprop", "RMSpropDirection", "Roulette", "Rprop", "RpropDirection", "SGD", "Scale", "Selection",
+    "Tournament", "Tree", "UniformCrossover", "Update", "UpdateScope", "ValueAndGradient", "WeightDecay", "schedules",
+    "times",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from chainrule import graph
 from chainrule.errors import ConfigurationError
 from chainrule.graph import Node
 from chainrule.graph.composites import sqrt
-from chainrule.initializers import Constant
+from chainrule.initializers import Constant, Initializer
 from chainrule.layers.scope import Record, Scope
 from chainrule.optimizers.schedules.schedule import Number as Number
 from chainrule.optimizers.schedules.schedule import follow
@@ -98,18 +98,21 @@ class UpdateScope:
     due: Node | None = None
     #: What is to stand in the place of numbers, by their names: what the number was in, what it is to be out.
     instead: Mapping[str, Callable[[Number], Number]] = field(default_factory=dict)
+    #: The loss that is descended in: for updates that ask for it at other parameters (`populations.losses_at`).
+    loss: Node | None = None
 
     def inside(self, place: int, label: str = "") -> UpdateScope:
         """The scope of an update within this one; a label stands before the names of its memory and its numbers."""
         name = f"{self.name}.{label}" if self.name and label else self.name or label
         return replace(self, place=(*self.place, place), name=name)
 
-    def remember(self, what: str, path: str, like: Node, start: float = 0.0) -> Node:
+    def remember(self, what: str, path: str, like: Node, start: float | Initializer = 0.0) -> Node:
         """The array that this update keeps for a parameter, of the shape of ``like``; first filled with ``start``.
 
         With "" as path it is kept once, for all parameters.
         """
-        return self.record.declare(self._place(what, path), like.shape, like.dtype, Constant(start))
+        first = start if callable(start) else Constant(start)
+        return self.record.declare(self._place(what, path), like.shape, like.dtype, first)
 
     def store(self, what: str, path: str, value: Node) -> Node:
         """Keep a value for the next step, and give it back."""
@@ -123,6 +126,10 @@ class UpdateScope:
     def normal(self, what: str, path: str, like: Node) -> Node:
         """Random numbers of the standard normal distribution for a parameter, new in each step."""
         return Scope(self.record).normal(self._place(what, path), like.shape)
+
+    def uniform(self, what: str, path: str, like: Node) -> Node:
+        """Random numbers spread evenly over [0, 1), of the shape of ``like``, new in each step."""
+        return Scope(self.record).uniform(self._place(what, path), like.shape)
 
     def number(self, name: str, value: Number) -> Node:
         """A hyperparameter as a scalar node: an input that never recompiles, or a schedule at this step.

@@ -102,6 +102,8 @@ class StopAtGradient(Callback):
 
     def on_epoch(self, training: Training, record: dict[str, Any]) -> None:
         """Compare it; in batch descent an epoch is one step, and this its gradient norm."""
+        if "gradient_norm" not in record:
+            raise ConfigurationError("StopAtGradient: this optimizer learns without gradients, so there is no norm")
         norm = record["gradient_norm"]
         if norm <= self.threshold:
             training.stop(f"gradient norm {norm:.3g} reached {self.threshold:g}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainrule import graph
@@ -143,7 +143,7 @@ class StepState:
             host.declare(self._updates(""), parameters)  # there is no other to be told from
             return
         with scope("optimizer", absolute=True), phase("update"):
-            moves = optimizer.apply(self._updates(name), slopes, parameters)
+            moves = optimizer.apply(replace(self._updates(name), loss=loss), slopes, parameters)
             if set(moves) != set(parameters):
                 raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
             for path, parameter in parameters.items():
@@ -274,13 +274,17 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
 
 
 def _finish(record: Record, state: StepState, logs: dict[str, Node]) -> dict[str, Node]:
-    norm = global_norm(g for descent in state.descents for g in descent.gradients.values())
-    finite = is_finite(norm)
-    for descent in state.descents:
+    finite = is_finite(state.descents[0].loss)
+    for descent in state.descents[1:]:
         finite = graph.logical_and(finite, is_finite(descent.loss))
     for name, node in state.scheduled.items():
         logs.setdefault(name.rpartition("/")[2], node)
-    logs["gradient_norm"] = norm
+    # Gradients that no update asks for, as where a population is judged by its losses, are not computed for a norm.
+    computed = set(graph.topological([*record.values.values(), *logs.values()]))
+    asked = [d for d in state.descents if d.host is not None or not computed.isdisjoint(d.gradients.values())]
+    if slopes := [slope for descent in asked for slope in descent.gradients.values()]:
+        logs["gradient_norm"] = norm = global_norm(slopes)
+        finite = graph.logical_and(is_finite(norm), finite)
     logs["finite"] = finite
     outputs: dict[str, Node] = {}
     for name, declared in record.declared.items():
