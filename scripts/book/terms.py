@@ -44,8 +44,11 @@ def split(text: str, places: Mapping[str, str], seen: set[str], bold: bool) -> l
 
     >>> split("The loss, and Losses of a step.", {"loss": "loss", "step": "step"}, set(), bold=False)
     [('The ', ''), ('loss', 'loss'), (', and Losses of a step.', '')]
+    >>> split("隐藏层", {"层": "layer"}, set(), bold=True), split("层", {"层": "layer"}, set(), bold=True)
+    ([('隐藏层', '')], [('层', 'layer')])
     """
-    wanted = {word: place for word, place in places.items() if bold or (place not in EVERYDAY and len(word) > 1)}
+    whole = {word: at for word, at in places.items() if len(word) > 1 or word == text}  # 层 is no word in 隐藏层
+    wanted = {word: at for word, at in whole.items() if bold or (at not in EVERYDAY and len(word) > 1)}
     words_here = pattern(wanted)
     pieces, end = [], 0
     for found in words_here.finditer(text) if words_here else ():
