@@ -29,6 +29,7 @@ ARGUMENTS = {
     "optimizer_paths": ["--picture", "pictures/optimizer_paths.png"],
     "optimizer_race": ["--epochs", "4", "--picture", "pictures/optimizer_race.png"],
     "schedules_compared": ["--epochs", "8", "--picture", "pictures/schedules_compared.png"],
+    "second_order": ["--short", "--picture", "pictures/second_order.png"],
     "vanishing": ["--epochs", "3", "--picture", "pictures/vanishing.png"],
     "exploding": ["--seeds", "1", "--epochs", "20", "--picture", "pictures/exploding.png"],
 }
@@ -44,6 +45,7 @@ PICTURES = {
     "optimizer_paths": ["optimizer_paths.png"],
     "optimizer_race": ["optimizer_race.png"],
     "schedules_compared": ["schedules_compared.png"],
+    "second_order": ["second_order.png"],
     "vanishing": ["vanishing.png"],
     "exploding": ["exploding.png"],
 }
@@ -172,6 +174,16 @@ def vanishing(variables: dict[str, object], text: str) -> None:
     assert accuracies["sigmoid"] < 0.2
     assert min(accuracies[name] for name in ("batch norm", "layer norm", "residual")) > 0.7
     assert accuracies["ReLU and He"] > 0.3  # it takes its time, and has it in the full length
+
+
+def second_order(variables: dict[str, object], text: str) -> None:
+    wanted = re.search(r"K-FAC wants ([\d.]+) of the steps", text)
+    assert wanted is not None
+    assert float(wanted[1]) < 1 / 3
+    race = variables["race"]
+    assert isinstance(race, dict)
+    best, second = (losses[-1] for losses, _ in race.values())
+    assert second <= best
 
 
 def learning_rates(variables: dict[str, object], text: str) -> None:
@@ -386,7 +398,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
         vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race, schedules_compared,
-        exploding,
+        exploding, second_order,
     )
 }  # fmt: skip
 

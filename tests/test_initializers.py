@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ConfigurationError
-from chainrule.initializers import Constant, Glorot, He, Initializer, Normal, Uniform, fans
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.initializers import Constant, Glorot, He, Initializer, Normal, Sparse, Uniform, fans
 from chainrule.keys import Key
 
 SHAPE = (300, 200)
@@ -89,12 +89,23 @@ def test_fans_count_inputs_and_outputs_of_a_unit(shape: tuple[int, ...], expecte
     "make",
     [
         lambda: Uniform(0.0), lambda: Uniform(-1), lambda: Uniform(math.inf), lambda: Normal(math.nan),
-        lambda: Glorot("gaussian"), lambda: He("unifrom"),
+        lambda: Glorot("gaussian"), lambda: He("unifrom"), lambda: Sparse(0), lambda: Sparse(3, deviation=0.0),
     ],
 )  # fmt: skip
 def test_a_setting_without_meaning_is_refused(make: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"^(Uniform|Normal|Glorot|He): "):
+    with pytest.raises(ConfigurationError, match=r"^(Uniform|Normal|Glorot|He|Sparse): "):
         make()
+
+
+def test_sparse_weights_have_so_many_rows_a_unit_and_each_unit_its_own() -> None:
+    found = Sparse(15, deviation=2.0)(Key(0, "weight"), (784, 100))
+    assert ((found != 0).sum(axis=0) == 15).all()
+    assert ((found != 0).sum(axis=1) > 0).sum() > 600
+    assert abs(found[found != 0].std() - 2.0) < 0.2
+    assert (Sparse(15)(Key(0), (8, 3)) != 0).all()
+    np.testing.assert_array_equal(found, Sparse(15, 2.0)(Key(0, "weight"), (784, 100)))
+    with pytest.raises(ShapeError, match="Sparse is for weights"):
+        Sparse()(Key(0), (3, 3, 2, 4))
 
 
 def test_signals_keep_their_size_through_ten_layers() -> None:

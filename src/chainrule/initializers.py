@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.keys import Key
 
 Array = NDArray[Any]
@@ -127,6 +127,39 @@ class He:
     def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
         """Numbers of the variance that the inputs ask for."""
         return _of_variance(key, shape, 2.0 / max(fans(shape)[0], 1), self.distribution)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """For each unit ``count`` weights of a normal distribution, and else 0: (n, units), each unit's own rows.
+
+    The deviation of what goes into a unit does not depend on how many inputs there are, so that sigmoids start neither
+    flat nor all alike: a start for deep autoencoders.
+
+    >>> (Sparse(15)(Key(0), (100, 3)) != 0).sum(axis=0).tolist()
+    [15, 15, 15]
+
+    Reference: J. Martens, "Deep learning via Hessian-free optimization", 2010.
+    """
+
+    count: int = 15
+    deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.count, int) or isinstance(self.count, bool) or self.count < 1:
+            raise ConfigurationError(f"Sparse: count is a whole number above 0, not {self.count!r}")
+        _positive("Sparse", "deviation", self.deviation)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Numbers of this distribution at rows drawn for each unit."""
+        if len(shape) != 2:
+            raise ShapeError(f"Sparse is for weights (n, units), and these are {list(shape)}")
+        weights = np.zeros(shape)
+        for unit in range(shape[1]):
+            own = key.child(unit)
+            rows = own.permutation(shape[0])[: self.count]
+            weights[rows, unit] = own.normal(rows.shape, self.deviation)
+        return weights
 
 
 def _of_variance(key: Key, shape: tuple[int, ...], variance: float, distribution: str) -> Array:
