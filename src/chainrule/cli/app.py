@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule.cli.augment import augment
 from chainrule.cli.check import check
 from chainrule.cli.diagnose import diagnose
 from chainrule.cli.doctor import doctor
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, rate, evaluate, predict, report, explain, check, diagnose, doctor):
+for one in (train, rate, evaluate, predict, report, explain, check, diagnose, augment, doctor):
     app.command()(one)
 
 

@@ -39,6 +39,10 @@ _LIBRARY_WORDS = (
     (re.compile(r"\(ignore\)"), "(--ignore COLUMN)"),
     (re.compile(r"\btarget='([^']*)'"), r"--target '\1'"),
     (re.compile(r"\btask='(\w+)'"), r"--task \1"),
+    (re.compile(r"\bsize=\((\d+), (\d+)\)(, \(height, width\))?"), r"--size \1x\2"),
+    (re.compile(r"\bskip_damaged=True"), "--skip-damaged"),
+    (re.compile(r"\b(colour|fit)='(\w+)'"), r"--\1 \2"),
+    (re.compile(r"\bimages=True is for"), "what changes images is for"),
 )
 
 

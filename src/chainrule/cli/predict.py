@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 def predict(
     run: RunFolder,
     data: Annotated[
-        str | None,
-        typer.Argument(metavar="DATA", help="A name, or a file; it needs no target.", show_default=False),
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA|FILES…",
+            help="A name, or a file, without a target; or image files, and folders of them.",
+            show_default=False,
+        ),
     ] = None,
     row: Annotated[
         list[str] | None,
@@ -32,7 +36,24 @@ def predict(
         Path | None, typer.Option(metavar="FILE.csv", help="Write there instead of to the terminal.")
     ] = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Add a column for each class: how probable it is.")
+        bool | None,
+        typer.Option(
+            "--probabilities/--no-probabilities",
+            help="A column for each class: how probable it is.  [default: for image files]",
+            show_default=False,
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="digit: find a handwritten digit on a photo, and bring it into MNIST's form; or image.",
+        ),
+    ] = None,
+    fit: Annotated[str | None, typer.Option(metavar="NAME", help="As for train: crop or stretch.")] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Go on after an image file that cannot be read, and say which.")
     ] = False,
     engine: EngineName = None,
 ) -> None:
@@ -40,24 +61,43 @@ def predict(
 
     A table is read by the names of its columns, in any order; further columns,
     the target too, are left alone. Numbers come in the target's own units.
+    Image files may be of any size and kind: they are brought into the form of
+    the images that the run was trained on.
 
     \b
     Examples:
       chainrule predict runs/iris-1 flowers.csv
       chainrule predict runs/iris-1 --row "5.1,3.5,1.4,0.2"
       chainrule predict runs/digits-1 digits --probabilities --output said.csv
+      chainrule predict runs/photos-1 new/*.jpg
+      chainrule predict runs/mnist-1 letter.jpg --as digit
     """
     from chainrule.cli.choices import engine_name
+    from chainrule.cli.imaging import name_images, read_blocks
     from chainrule.cli.running import open_run, writable
     from chainrule.cli.screen import say
 
-    if (data is None) == (not row):
+    if (not data) == (not row):
         raise ConfigurationError('name what to predict: DATA, or a sample by --row "5.1,3.5,…"; one of the two')
     if output is not None:
         writable(output)
     found = open_run(run, engine_name(engine))
-    inputs = _rows(found, row) if row else _inputs(found, str(data))
-    lines = list(_lines(found, inputs, probabilities))
+    files = None if row or not data else name_images(data)
+    skipped: list[str] | None = [] if skip_damaged else None
+    if files is not None:
+        every = found.classes is not None if probabilities is None else probabilities
+        lines = list(_lines_of_files(found, read_blocks(found, files, kind, fit, skipped), every))
+        for told in skipped or []:
+            say(f"left out: {told}", error=True)
+        if len(lines) < 2:
+            raise DataError(f"none of the {len(files):,} files could be read")
+    else:
+        if kind is not None or fit is not None:
+            raise ConfigurationError(f"{'--as' if kind is not None else '--fit'} is for image files")
+        if data and len(data) > 1:
+            raise ConfigurationError(f"one name or table at a time: {data[0]}, and not {data[1]} too")
+        inputs = _rows(found, row) if row else _inputs(found, str((data or [""])[0]))
+        lines = list(_lines(found, inputs, bool(probabilities)))
     if output is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows(lines)
         return
@@ -89,6 +129,16 @@ def _lines(run: Run, inputs: Any, probabilities: bool) -> Iterator[Sequence[obje
     for place, label in enumerate(scores.argmax(axis=1)):
         every = [f"{value:.6g}" for value in scores[place].tolist()] if probabilities else []
         yield [place, run.classes[int(label)], f"{scores[place, label]:.6g}", *every]
+
+
+def _lines_of_files(
+    run: Run, blocks: Iterator[tuple[list[Path], Any]], probabilities: bool
+) -> Iterator[Sequence[object]]:
+    for number, (paths, inputs) in enumerate(blocks):
+        head, *lines = _lines(run, inputs, probabilities)
+        if number == 0:
+            yield ["file", *head[1:]]
+        yield from ([path, *line[1:]] for path, line in zip(paths, lines, strict=True))
 
 
 def _inputs(run: Run, data: str) -> Any:

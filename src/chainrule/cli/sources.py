@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,29 @@ _FEWEST_TO_HOLD_OUT = 50
 
 
 def open_data(
-    data: str, target: str | None, ignore: Sequence[str], task: str | None
+    data: str,
+    target: str | None,
+    ignore: Sequence[str],
+    task: str | None,
+    *,
+    images: Mapping[str, Any] | None = None,
+    as_images: bool = False,
 ) -> tuple[Dataset, Dataset, dict[str, Any]]:
-    """Training and test part of a name or a file, and what has to be remembered to find them again."""
+    """Training and test part of a name, a file or a folder, and what has to be remembered to find them again.
+
+    ``images`` says how the files of a folder become images; ``as_images`` keeps samples that are images in their shape.
+    """
     from chainrule.data import load
 
     if target is None and Path(data).suffix.lower() in TABLES:
         ask_for_target(data, "train")
-    train, test = load(data, target=target, ignore=tuple(ignore), task=task, progress=_download_progress())
+    options: dict[str, Any] = dict(images or {})
+    if "size" in options:
+        options["size"] = tuple(options["size"])
+    shaped = as_images and not Path(data).is_dir()
+    train, test = load(
+        data, target=target, ignore=tuple(ignore), task=task, images=shaped, progress=_download_progress(), **options
+    )
     named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
     source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test), "holds": _held(train, test)}
     if target:
@@ -39,6 +54,10 @@ def open_data(
         source["ignore"] = list(ignore)
     if task:
         source["task"] = task
+    if images:
+        source["images"] = dict(images)
+    if shaped:
+        source["as_images"] = True
     return train, test, source
 
 
@@ -50,10 +69,11 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
             f"{folder} does not say what data it was trained on (it was not made by `chainrule train`); name the data"
         )
     settings = [source.get("target"), source.get("ignore", []), source.get("task")]
-    if not _is_source(settings):
+    options, shaped = source.get("images", {}), source.get("as_images", False)
+    if not _is_source(settings) or not _is_image_options(options) or not isinstance(shaped, bool):
         raise RunFileError(f"{folder}: the table [source] of run.toml is damaged")
     try:
-        train, test, found = open_data(source["data"], settings[0], settings[1], settings[2])
+        train, test, found = open_data(source["data"], *settings, images=options, as_images=shaped)
     except DataError as error:
         held = f". It held {source['holds']}; put it back, and all goes on" if "holds" in source else ""
         raise DataError(f"the data that {folder} was trained on cannot be read: {error}{held}") from error
@@ -99,9 +119,12 @@ def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) ->
             preparation = replace(preparation, target_name=target)
         found = read_prepared(_table(data), preparation, run.classes, with_targets=with_targets)
         return replace(found, preparation=run.preparation), f"all {len(found):,} rows of {data}"
+    if Path(data).is_dir():
+        return _folder_like(run, Path(data))
     from chainrule.data import load
 
-    train, test = load(data, target=target, progress=_download_progress())
+    shaped = bool(run.source.get("as_images")) and is_name(data)
+    train, test = load(data, target=target, images=shaped, progress=_download_progress())
     if is_name(data):
         part, words = test, f"the test part of {data}"
     else:
@@ -118,6 +141,19 @@ def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) ->
     if with_targets and part.classes != run.classes:
         raise DataError(f"{data} has {_told(part.classes)}, and this run was trained on {_told(run.classes)}")
     return replace(part, preparation=run.preparation), words
+
+
+def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:
+    """All images of a folder of one folder a class, in the form that a run knows."""
+    from chainrule.cli.imaging import image_form
+    from chainrule.data import images
+
+    form = image_form(run)
+    colour = "grey" if form.channels == 1 else "rgb"
+    found = images(folder, size=(form.height, form.width), colour=colour, fit=form.fit, classes=run.classes)
+    if run.spec is not None and found.sample_shape != run.spec.arrays["inputs"][0]:
+        raise DataError(f"{run.name} sees images as rows of numbers; `chainrule predict` takes image files for it")
+    return replace(found, preparation=run.preparation), f"all {len(found):,} images of {folder}"
 
 
 def fingerprint(*parts: Dataset) -> str:
@@ -159,6 +195,13 @@ def _is_source(settings: list[Any]) -> bool:
     target, ignore, task = settings
     texts = isinstance(ignore, list | tuple) and all(isinstance(name, str) for name in ignore)
     return texts and isinstance(target, str | None) and isinstance(task, str | None)
+
+
+def _is_image_options(options: Any) -> bool:
+    kinds = {"size": list, "colour": str, "fit": str, "skip_damaged": bool}
+    return isinstance(options, Mapping) and all(
+        name in kinds and isinstance(value, kinds[name]) for name, value in options.items()
+    )
 
 
 def _same_source(run: Run, data: str) -> bool:

@@ -19,7 +19,7 @@ _EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activa
 _FIXED = (
     "target", "ignore", "task", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing", "l1", "l2",
     "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov", "batch_size", "seed",
-    "dtype", "validation", "output",
+    "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment",
 )  # fmt: skip
 
 
@@ -29,7 +29,8 @@ def train(
         typer.Argument(
             show_default=False,
             metavar="DATA",
-            help="digits, iris, xor, mnist or fashion-mnist; or a file: .csv, .tsv or .npz.",
+            help="digits, iris, xor, mnist or fashion-mnist; or a file: .csv, .tsv or .npz; "
+            "or a folder of images, with a folder for each class.",
         ),
     ] = None,
     target: Annotated[
@@ -41,6 +42,30 @@ def train(
     task: Annotated[
         str | None,
         typer.Option(metavar="KIND", help="classification or regression, if the target is taken for the wrong one."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Bring all images of a folder to this height and width, such as 32x32."),
+    ] = None,
+    colour: Annotated[
+        str | None, typer.Option(metavar="NAME", help="grey or rgb.  [default: grey if all images are]")
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="How an image comes to --size: crop or stretch.  [default: crop, what stands over]"
+        ),
+    ] = None,
+    skip_damaged: Annotated[
+        bool | None, typer.Option("--skip-damaged", help="Leave out image files that cannot be read, and say which.")
+    ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=N,…",
+            help="Change images while learning: shift=2,rotate=15; shift, rotate, zoom, shear, flip, crop, elastic, "
+            "brightness, contrast, colour, cutout, noise, mixup, cutmix.",
+        ),
     ] = None,
     hidden: Annotated[
         list[str] | None,
@@ -184,6 +209,7 @@ def train(
       chainrule train iris.csv --target species
       chainrule train houses.csv --target price --ignore id --hidden 32,32
       chainrule train mnist --hidden 300 --activation sigmoid
+      chainrule train PHOTOS/ --size 32x32 --augment flip,shift=2
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
       chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4

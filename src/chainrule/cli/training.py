@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.cli import choices
 from chainrule.cli.exits import INTERRUPTED, MISTAKE, TERMINATED
+from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
@@ -134,7 +135,15 @@ def untrained(
     size = choices.batch_size(settings.get("batch_size", "32"))
     dtype = choices.one_of("--dtype", settings.get("dtype", "float32"), choices.DTYPES)
     task = None if task is None else choices.one_of("--task", task, choices.TASKS)
-    train, test, source = open_data(data, settings.get("target"), settings.get("ignore", []), task)
+    changes = make_augmentation(settings.get("augment"))
+    train, test, source = open_data(
+        data,
+        settings.get("target"),
+        settings.get("ignore", []),
+        task,
+        images=image_options(settings),
+        as_images=wants_images(changes),
+    )
     train.check_trainable()
     seed = settings.get("seed", 0)
     if not 0 <= seed < 2**32:
@@ -155,6 +164,7 @@ def untrained(
         loss=loss,
         optimizer=optimizer,
         regularizer=choices.make_regularizer(settings.get("l1"), settings.get("l2")),
+        augmentation=changes or None,
         batch_size=size,
         seed=seed,
         dtype=dtype,
