@@ -109,21 +109,6 @@ def image_form(run: Run) -> ImageForm:
     return ImageForm(sizes[0], sizes[1], sizes[2] if len(sizes) == 3 else 1)
 
 
-def name_images(names: Sequence[str]) -> list[Path] | None:
-    """The image files that these names stand for, or None if they are something else: a table, a name of data."""
-    from chainrule.cli.sources import TABLES, is_name
-    from chainrule.data.image_listing import list_images
-
-    if len(names) == 1 and (is_name(names[0]) or Path(names[0]).suffix.lower() in (*TABLES, ".npz")):
-        return None
-    if len(names) == 1 and not Path(names[0]).exists() and not Path(names[0]).suffix:
-        return None  # a name that is not known, for which there is a better answer
-    found: list[Path] = []
-    for name in names:
-        found += list_images(Path(name)).paths if Path(name).is_dir() else [Path(name)]
-    return found
-
-
 def read_blocks(
     run: Run, paths: Sequence[Path], kind: str | None, fit: str | None, skipped: list[str] | None
 ) -> Iterator[tuple[list[Path], NDArray[Any]]]:

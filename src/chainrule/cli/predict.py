@@ -73,7 +73,7 @@ def predict(
       chainrule predict runs/mnist-1 letter.jpg --as digit
     """
     from chainrule.cli.choices import engine_name
-    from chainrule.cli.imaging import name_images, read_blocks
+    from chainrule.cli.imaging import read_blocks
     from chainrule.cli.running import open_run, writable
     from chainrule.cli.screen import say
 
@@ -82,7 +82,7 @@ def predict(
     if output is not None:
         writable(output)
     found = open_run(run, engine_name(engine))
-    files = None if row or not data else name_images(data)
+    files = None if row or not data else _files_named(data)
     skipped: list[str] | None = [] if skip_damaged else None
     if files is not None:
         every = found.classes is not None if probabilities is None else probabilities
@@ -129,6 +129,21 @@ def _lines(run: Run, inputs: Any, probabilities: bool) -> Iterator[Sequence[obje
     for place, label in enumerate(scores.argmax(axis=1)):
         every = [f"{value:.6g}" for value in scores[place].tolist()] if probabilities else []
         yield [place, run.classes[int(label)], f"{scores[place, label]:.6g}", *every]
+
+
+def _files_named(names: Sequence[str]) -> list[Path] | None:
+    """The image files that these names stand for, or None if they are something else: a table, a name of data."""
+    from chainrule.cli.sources import TABLES, is_name
+    from chainrule.data.image_listing import list_images
+
+    if len(names) == 1 and (is_name(names[0]) or Path(names[0]).suffix.lower() in (*TABLES, ".npz")):
+        return None
+    if len(names) == 1 and not Path(names[0]).exists() and not Path(names[0]).suffix:
+        return None  # a name that is not known, for which there is a better answer
+    found: list[Path] = []
+    for name in names:
+        found += list_images(Path(name)).paths if Path(name).is_dir() else [Path(name)]
+    return found
 
 
 def _lines_of_files(
