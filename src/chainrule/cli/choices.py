@@ -126,7 +126,7 @@ def make_model(
             [Dense(size, bias=False, weight=weight), BatchNorm(), function] if batch_norm else [Dense(size, function)]
         )
         layers += [Dropout(rate)] if rate else []
-    return Chain(*layers, Dense(_outputs(data, loss)))
+    return Chain(*layers, Dense(count_outputs(data, loss)))
 
 
 def make_regularizer(l1: float | None, l2: float | None) -> Regularizer | None:
@@ -300,7 +300,8 @@ def _activations() -> Mapping[str, Callable[[Any], Any]]:
     return {name: getattr(chainrule, name) for name in ACTIVATIONS}
 
 
-def _outputs(data: Dataset, loss: Loss) -> int:
+def count_outputs(data: Dataset, loss: Loss) -> int:
+    """How many numbers the model gives for a sample."""
     from chainrule.losses import BinaryCrossEntropy
 
     if data.classes is not None:

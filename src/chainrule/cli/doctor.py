@@ -45,6 +45,7 @@ def doctor(
         str | None, typer.Option(metavar="COLUMN", help="With --plan DATA, as for train; so are those below.")
     ] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="simple_cnn, …, or a file.")] = None,
     hidden: Annotated[list[str] | None, typer.Option(metavar="N,N,…", help="Units of each hidden layer.")] = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="As for train.")] = None,
     optimizer: Annotated[str | None, typer.Option(metavar="NAME", help="sgd, adam, or another of train.")] = None,
@@ -69,8 +70,8 @@ def doctor(
       chainrule doctor --plan iris.csv --target species --dtype float64
     """
     shape = {
-        "target": target, "ignore": ignore, "hidden": hidden, "activation": activation, "optimizer": optimizer,
-        "batch_size": batch_size, "dtype": dtype,
+        "target": target, "ignore": ignore, "model": model, "hidden": hidden, "activation": activation,
+        "optimizer": optimizer, "batch_size": batch_size, "dtype": dtype,
     }  # fmt: skip
     settings = {name: value for name, value in shape.items() if value is not None}
     views = {"--profile": profile or None, "--llvm": llvm, "--assembly": assembly}

@@ -15,6 +15,7 @@ def rate(
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="As for train; so are those below.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out.")] = None,
     task: Annotated[str | None, typer.Option(metavar="KIND", help="classification or regression.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="simple_cnn, …, or a file.")] = None,
     hidden: Annotated[list[str] | None, typer.Option(metavar="N,N,…", help="Units of each hidden layer.")] = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="relu, tanh, …")] = None,
     batch_norm: Annotated[bool | None, typer.Option("--batch-norm", help="Normalise by the batch.")] = None,
@@ -46,7 +47,7 @@ def rate(
       chainrule rate iris.csv --target species --batch-size 8 --plot rate.png
     """
     options = {
-        "target": target, "ignore": ignore, "task": task, "hidden": hidden, "activation": activation,
+        "target": target, "ignore": ignore, "task": task, "model": model, "hidden": hidden, "activation": activation,
         "batch_norm": batch_norm, "dropout": dropout, "loss": loss, "optimizer": optimizer, "momentum": momentum,
         "nesterov": nesterov, "batch_size": batch_size, "seed": seed, "dtype": dtype,
     }  # fmt: skip

@@ -125,7 +125,11 @@ def raw_row(columns: tuple[Column, ...], features: np.ndarray[tuple[int, ...], n
 def telling_parameter(run: Run, test: Dataset, sample: int) -> str:
     """A first-layer weight that this sample has something to say about: a large input to a unit that is not silent."""
     parameters = run.parameters
-    name, weight = next((name, array) for name, array in parameters.items() if array.ndim == 2)
+    large = {name: array for name, array in parameters.items() if array.ndim >= 2}
+    name, weight = next(iter((large or parameters).items()))
+    if weight.ndim != 2:  # a kernel: the middle of its first channel
+        taps = [size // 2 for size in weight.shape[:-2]]
+        return f"{name}[{','.join(map(str, [*taps, 0, 0][-weight.ndim :]))}]"
     inputs = np.asarray(run.preparation.forward(test.inputs[sample]), np.float64).ravel()
     if len(inputs) != len(weight):
         return f"{name}[0,0]"

@@ -17,9 +17,9 @@ _EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activa
 
 #: What --resume takes from the run itself.
 _FIXED = (
-    "target", "ignore", "task", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing", "l1", "l2",
-    "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov", "batch_size", "seed",
-    "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment",
+    "target", "ignore", "task", "model", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing",
+    "l1", "l2", "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov",
+    "batch_size", "seed", "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment",
 )  # fmt: skip
 
 
@@ -65,6 +65,14 @@ def train(
             metavar="NAME=N,…",
             help="Change images while learning: shift=2,rotate=15; shift, rotate, zoom, shear, flip, crop, elastic, "
             "brightness, contrast, colour, cutout, noise, mixup, cutmix.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A network for images: simple_cnn, lenet5, resnet20 or mobile; or a file that describes one, .toml, "
+            "or .py, which is run.  [default: dense layers, by the options below]",
         ),
     ] = None,
     hidden: Annotated[
@@ -210,6 +218,7 @@ def train(
       chainrule train houses.csv --target price --ignore id --hidden 32,32
       chainrule train mnist --hidden 300 --activation sigmoid
       chainrule train PHOTOS/ --size 32x32 --augment flip,shift=2
+      chainrule train mnist --model simple_cnn --optimizer adam --epochs 5
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
       chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4

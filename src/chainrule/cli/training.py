@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli import choices
 from chainrule.cli.exits import INTERRUPTED, MISTAKE, TERMINATED
 from chainrule.cli.imaging import image_options, make_augmentation, wants_images
+from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
@@ -156,8 +157,11 @@ def untrained(
     optimizer = choices.schedule_rate(
         optimizer, settings.get("schedule"), settings.get("warmup"), each, plan.last_step(each)
     )
-    dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))
-    model = choices.make_model(train, hidden, activation, loss, dropout, batch_norm=normalised)
+    if "model" in settings:
+        model = named_model(settings["model"], train, choices.count_outputs(train, loss), settings)
+    else:
+        dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))
+        model = choices.make_model(train, hidden, activation, loss, dropout, batch_norm=normalised)
     run = prepare(
         model,
         part,
