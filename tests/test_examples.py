@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
 LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima"]
-DRAWING = ["overfitting", "activations", "saturated_output", *LONG]
+DRAWING = ["overfitting", "activations", "saturated_output", "equal_weights", "warm_restarts", *LONG]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
@@ -209,6 +209,9 @@ def batch_sizes(variables: dict[str, object], text: str) -> None:
     assert noise[0] > 3
     assert noise[-1] < 0.01
     assert [table[size]["steps"] for size in sizes] == [4 * -(-1438 // size) for size in sizes]
+    held = [table[size]["bytes of a step"] for size in sizes]
+    assert (np.diff(held) > 0).all()
+    assert held[-1] / held[-2] == pytest.approx(1438 / 256, rel=0.2)  # large batches are nearly all of it
     assert table[1]["test accuracy"] > 0.9 > 0.5 > table[1438]["test accuracy"]
 
 
@@ -248,6 +251,16 @@ def schedules_compared(variables: dict[str, object], text: str) -> None:
     assert min(last["cosine"], last["warm restarts"]) < last["constant"] / 2
     assert lowest["constant, small"] < 0.3
     assert lowest["warm restarts"] > 0.9
+
+
+def warm_restarts(variables: dict[str, object], text: str) -> None:
+    shares = variables["shares"]
+    assert isinstance(shares, dict)
+    ends = {name: column[40::40] for name, column in shares.items()}
+    assert np.ptp(ends["falling once"]) < 0.01
+    assert (np.diff(ends["warm restarts"]) >= 0).all()
+    assert ends["warm restarts"][-1] > ends["falling once"][-1] + 0.15
+    assert max(ends["small"][-1], ends["large"][-1]) < 0.35
 
 
 def exploding(variables: dict[str, object], text: str) -> None:
@@ -398,7 +411,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
         vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race, schedules_compared,
-        exploding, second_order,
+        exploding, second_order, warm_restarts,
     )
 }  # fmt: skip
 
