@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from chainrule.engines.native.layouts import wide_view
 from chainrule.engines.native.turning import turns
+from chainrule.engines.native.windows import stepped_over
 from chainrule.graph import ELEMENTWISE, Node, topological
 
 #: Ops with loops of their own.
@@ -48,8 +49,12 @@ def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
     for node in order:
         own = 0 if node.op in MOVES or not node.inputs else 8 if _is_dear(node) else 1
         total = own + sum(cost[below] for below in node.inputs)
+        if node not in stored and stepped_over(node, users):
+            cost[node] = 0  # what it is a border of is stored, see below
+            continue
         always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
-        if always or (node not in stored and _worth_storing(node, readers(node), total)):
+        bordered = any(stepped_over(user, users) for user in users.get(node, []))
+        if always or (node not in stored and (bordered or _worth_storing(node, readers(node), total))):
             stored.add(node)
         cost[node] = 0 if node in stored else total
     return stored
