@@ -106,7 +106,7 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     def over_rows(at: dict[int, Value], column: Value, counts: Sequence[int]) -> None:
         def turn(row: Value, many: int) -> None:
             e.enter()
-            _tile(e, t, at, row, many, column, counts, lanes, block, checked=shared == t.row)
+            _tile(e, t, at, row, many, column, counts, lanes, block, checked=shared == t.row and bool(t.bordered))
             finished(0, at, (row, e.writer.add(row, many)), (column, e.writer.add(column, sum(counts))))
             e.leave()
 
