@@ -89,6 +89,8 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     height = t.size.get(t.row, 1)
     rows = tile_rows(height)
     shared = t.out_axes[part.axis] if part is not None else -2
+    if vectors == 1 and shared != t.row and height % (2 * rows) == 0 and rows >= 6:
+        rows *= 2  # a processor is busy with some sixteen sums at a time
 
     block: Range | None = None
 
