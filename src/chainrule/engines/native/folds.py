@@ -12,7 +12,20 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chainrule.graph import Graph, Node, concatenate, full, make, pad, remake, reshape, reverse, topological, window
+from chainrule.graph import (
+    Graph,
+    Node,
+    concatenate,
+    full,
+    make,
+    pad,
+    remake,
+    reshape,
+    reverse,
+    topological,
+    transpose,
+    window,
+)
 from chainrule.graph import slice as cut
 from chainrule.graph.building import canonical
 from chainrule.graph.program import body_nodes
@@ -23,7 +36,8 @@ Range = tuple[int, int]
 def unfold(graph: Graph) -> Graph:
     """The graph with each fold of a product that nobody else reads as a product of windows.
 
-    Of what is cut out of a fold, just that is computed. Folds with a stride and a dilation along one axis stay.
+    Of what is cut out of a fold, just that is computed. Folds with a stride and a dilation along one axis stay. Where
+    windows do not overlap, as those of most pooling, there is nothing to add up: a fold of them only moves.
     """
     users: dict[Node, int] = {}
     kept = {*graph.outputs.values()}
@@ -37,6 +51,8 @@ def unfold(graph: Graph) -> Graph:
         return users.get(node) == 1 and node not in kept
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.op == "fold" and _apart(node):
+            return _side_by_side(remake(node, inputs))
         if node.op == "fold" and node.inputs[0].op == "contract" and alone(node.inputs[0]):
             found = _read(remake(node, inputs))
             if found is not None:
@@ -47,6 +63,27 @@ def unfold(graph: Graph) -> Graph:
         return remake(node, inputs)
 
     return graph.map(change)
+
+
+def _apart(node: Node) -> bool:
+    """Whether the windows of a fold lie next to each other, without gap or overlap."""
+    attributes = node.attributes
+    return attributes["sizes"] == attributes["strides"] and all(
+        dilation == 1 or size == 1 for size, dilation in zip(attributes["sizes"], attributes["dilations"], strict=True)
+    )
+
+
+def _side_by_side(node: Node) -> Node:
+    """A fold of windows that do not overlap: each tap behind its position, and the two as one axis."""
+    (x,), axes, lengths = node.inputs, node.attributes["axes"], node.attributes["lengths"]
+    taps = dict(zip(axes, range(node.rank, x.rank), strict=True))
+    order = [place for axis in range(node.rank) for place in ((axis, taps[axis]) if axis in taps else (axis,))]
+    joined = [size * x.shape[taps[axis]] if axis in taps else size for axis, size in enumerate(x.shape[: node.rank])]
+    found = reshape(transpose(x, order), joined)
+    missing = [0] * node.rank
+    for axis, length in zip(axes, lengths, strict=True):
+        missing[axis] = length - joined[axis]
+    return pad(found, [0] * node.rank, missing) if any(missing) else found
 
 
 @dataclass(frozen=True)
@@ -218,11 +255,14 @@ def _stretch(x: Node, axis: int, begin: int, end: int) -> Node:
     before = min(max(-begin, 0), missing)
     if not missing:
         return part
-    return pad(
-        part,
-        [before if k == axis else 0 for k in range(x.rank)],
-        [missing - before if k == axis else 0 for k in range(x.rank)],
-    )
+    low = [before if k == axis else 0 for k in range(x.rank)]
+    high = [missing - before if k == axis else 0 for k in range(x.rank)]
+    if part.op == "pad" and not any(part.attributes["interior"]) and part.attributes["value"] == 0:
+        # One border around all: a product steps over that, and not over a border within another.
+        low = [a + b for a, b in zip(low, part.attributes["low"], strict=True)]
+        high = [a + b for a, b in zip(high, part.attributes["high"], strict=True)]
+        part = part.inputs[0]
+    return pad(part, low, high)
 
 
 def _cut(x: Node, starts: Sequence[int], stops: Sequence[int], steps: Sequence[int]) -> Node:

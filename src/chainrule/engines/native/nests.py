@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 
 from chainrule.engines.native.expressions import Emitter, Index
 from chainrule.engines.native.sharing import Share
-from chainrule.engines.native.text import Value, loop_hint
+from chainrule.engines.native.text import KEPT, Value, loop_hint
 from chainrule.engines.native.types import BYTES, REGISTER, literal
 from chainrule.graph import FLOATS
 
 Inside = Callable[[Index], None]
 #: Loops of fewer turns LLVM will not always make vectors of, and says so to whoever trains.
 LEAST = 16
+#: Turns of a loop along memory that are enough for a vector, and few enough for LLVM to write them out.
+_FEW = range(8, 129)
 
 
 def nest(
@@ -22,17 +24,22 @@ def nest(
     part: Share | None = None,
     index: Index = (),
     bounds: tuple[Value, Value] = ("%lo", "%hi"),
+    kept: bool = True,
 ) -> None:
-    """A loop for each axis; along the axis that is shared, just the part of this core."""
+    """A loop for each axis; along the axis that is shared, just the part of this core.
+
+    The innermost is ``kept`` a loop, or may be written out where it is short.
+    """
     axis = len(index)
     if axis == len(shape):
         inside(index)
         return
     shared = part is not None and part.axis == axis
     begin, end = bounds if shared else (0, shape[axis])
-    with e.writer.loop(end, start=begin) as (at, _):
+    few = axis == len(shape) - 1 and shape[axis] in _FEW and kept
+    with e.writer.loop(end, start=begin, hint=KEPT if few else "") as (at, _):
         e.enter()
-        nest(e, shape, inside, part, (*index, at), bounds)
+        nest(e, shape, inside, part, (*index, at), bounds, kept)
         e.leave()
 
 

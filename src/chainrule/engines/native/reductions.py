@@ -12,6 +12,9 @@ from chainrule.engines.native.text import Value, loop_hint
 from chainrule.engines.native.types import BYTES, MEMORY, REGISTER, SIGNED, literal
 from chainrule.graph import FLOATS, Node
 
+#: Sums that are so few that each is added to again before it has reached the cache.
+_NARROW = 16
+
 
 def write_sum(e: Emitter, root: Node, part: Share | None) -> None:
     """A sum over some axes: along memory, whichever axes these are."""
@@ -33,23 +36,32 @@ def write_sum(e: Emitter, root: Node, part: Share | None) -> None:
 def _accumulate(
     e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str], part: Share | None
 ) -> None:
-    """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there."""
+    """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there.
+
+    A few rows at a time: what was just stored is dear to read.
+    """
     kind = REGISTER[root.dtype]
     add = f"fadd {kind}" if root.dtype in FLOATS else f"add {kind}"
     nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
+    rows = next((n for n in (8, 7, 6, 5, 4, 3, 2) if sizes[-1] % n == 0), 1) if root.size <= _NARROW else 1
 
     def outer(reduced: Index) -> None:
         def inside(kept: Index) -> None:
-            value = term(kept, reduced)
+            first = e.writer.mul(reduced[-1], rows)
+            terms = [term(kept, (*reduced[:-1], e.writer.add(first, row))) for row in range(rows)]
+            while len(terms) > 1:
+                pairs = [terms[n : n + 2] for n in range(0, len(terms), 2)]
+                terms = [e.writer.emit(f"{add} {pair[0]}, {pair[1]}") if len(pair) > 1 else pair[0] for pair in pairs]
             place = e.pointer("%out", root, kept)
             kind_ = MEMORY[root.dtype]
             old = e.writer.emit(f"load {kind_}, ptr {place}")
-            new = e.writer.emit(f"{add} {old}, {value}")
+            new = e.writer.emit(f"{add} {old}, {terms[0]}")
             e.writer.write(f"store {kind_} {new}, ptr {place}")
 
-        nest(e, root.shape, inside, part)
+        # Few sums are written out, and stay in registers.
+        nest(e, root.shape, inside, part, kept=False)
 
-    nest(e, sizes, outer)
+    nest(e, [*sizes[:-1], sizes[-1] // rows], outer)
 
 
 def write_max(e: Emitter, root: Node, part: Share | None) -> None:

@@ -17,9 +17,14 @@ def loop_hint(lanes: int, vectors: int) -> str:
     return f", !llvm.loop !{10 * _HINTS.index((lanes, vectors))}"
 
 
+#: What is put behind the last branch of a loop that is not to be written out: LLVM would do so with one of few turns,
+#: and make vectors across memory of the loop around it.
+KEPT = ", !llvm.loop !1000"
+
+
 def loop_hints() -> str:
     """What the hints stand for, once a module."""
-    lines = []
+    lines = ["!1000 = distinct !{!1000, !1001}", '!1001 = !{!"llvm.loop.unroll.disable"}']
     for number, (lanes, vectors) in enumerate(_HINTS):
         first = 10 * number
         # It is not "enabled" too: of a loop that cannot become vectors LLVM would then warn whoever trains.
