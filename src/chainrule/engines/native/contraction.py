@@ -6,78 +6,24 @@ other view may stand there, and is never made. What does not fit this form has p
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from chainrule.engines.native.expressions import Emitter, Index
 from chainrule.engines.native.nests import nest
 from chainrule.engines.native.sharing import Share, tile_rows
 from chainrule.engines.native.text import Value
-from chainrule.engines.native.types import BYTES, MEMORY, literal, mask, power_of_two
-from chainrule.engines.native.windows import View, inside_rows, smallest, tiled, view
-from chainrule.graph import Node
+from chainrule.engines.native.tiles import NEAR, Range, Tile, write_tile
+from chainrule.engines.native.types import BYTES, literal, power_of_two
+from chainrule.engines.native.windows import inside_rows, smallest
 
-#: From where to where an index goes.
-Range = tuple[Value, Value]
+#: The most vectors of sums that a tile of joint letters holds at a time, with what they are made of.
+_SUMS = 26
 #: The fewest terms of a block.
 _LONG = 512
-#: Bytes that stay in the nearest cache anyway, and in the one behind it.
-_NEAR, _BEHIND = 32768, 524288
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A contraction in the tile's form: ``spread`` is read by elements, ``wide`` by vectors along its last axis.
-
-    ``seen`` is what the elements are read from, if that is an array that is stored, be it with windows and borders.
-    """
-
-    root: Node
-    spread: Node
-    wide: Node
-    spread_axes: Sequence[int]
-    wide_axes: Sequence[int]
-    out_axes: Sequence[int]
-    size: dict[int, int]
-    row: int
-    column: int
-    seen: View | None
-
-    @property
-    def bordered(self) -> list[int]:
-        """The axes along which some taps of some rows of a tile reach outside."""
-        return self.seen.with_letter(self.row) if self.seen is not None else []
-
-    @property
-    def summed(self) -> list[int]:
-        """The letters that are summed over, as they lie in the wide operand, which is so read straight through."""
-        return [k for k in self.wide_axes if k not in self.out_axes]
-
-    @property
-    def outer(self) -> list[int]:
-        """The letters of the loops around the tile."""
-        return [k for k in self.out_axes if k not in (self.row, self.column)]
-
-
-def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
-    """The contraction as a tile, or None where neither operand can be read by vectors."""
-    a, b = root.inputs
-    p, q, out = (root.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
-    size = {**dict(zip(p, a.shape, strict=True)), **dict(zip(q, b.shape, strict=True))}
-    if not out or not root.size:
-        return None
-    for spread, wide, spread_axes, wide_axes in ((a, b, p, q), (b, a, q, p)):
-        column = out[-1]
-        fits = wide_axes and wide_axes[-1] == column and column not in spread_axes and wide in stored
-        if fits and size[column] > 1:
-            rows = [k for k in out if k not in wide_axes]
-            # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
-            row = rows[-1] if rows else -1
-            seen = view(spread, spread_axes, stored)
-            seen = seen if seen is not None and tiled(seen, out, wide_axes, size) else None
-            return Tile(root, spread, wide, spread_axes, wide_axes, out, size, row, column, seen)
-    return None
+#: Bytes that stay in the cache behind the nearest.
+_BEHIND = 524288
 
 
 def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Index], None] | None = None) -> None:
@@ -89,30 +35,39 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     height = t.size.get(t.row, 1)
     rows = tile_rows(height)
     shared = t.out_axes[part.axis] if part is not None else -2
+    joint = t.joint if shared not in t.joint else ()
     if vectors == 1 and shared != t.row and height % (2 * rows) == 0 and rows >= 6:
         rows *= 2  # a processor is busy with some sixteen sums at a time
 
+    many = _blocks(t, rows * lanes)
     block: Range | None = None
+    after = many > 1 or bool(joint)
 
     # What a store has just left is dear to read, so a tile is finished when others have come between: when its panel
     # is, or all panels are, if that still lies near.
     size = BYTES[t.root.dtype]
     every = (0, height) if shared != t.row or t.row < 0 else ("%lo", "%hi")
     panel = lanes * vectors
-    late = 2 if height * t.size[t.column] * size <= _NEAR else 1 if height * panel * size <= _NEAR else 0
+    late = 2 if height * t.size[t.column] * size <= NEAR else 1 if height * panel * size <= NEAR else 0
 
     def finished(level: int, at: dict[int, Value], rows: Range, columns: Range) -> None:
-        if finish is not None and block is None and late == level:
+        if finish is not None and not after and late == level:
             _finish(e, t, at, rows, columns, finish)
 
     def over_rows(at: dict[int, Value], column: Value, counts: Sequence[int]) -> None:
         def turn(row: Value, many: int) -> None:
             e.enter()
-            _tile(e, t, at, row, many, column, counts, lanes, block, checked=shared == t.row and bool(t.bordered))
+            spots = [{t.row: e.writer.add(row, r)} for r in range(many)]
+            write_tile(e, t, at, spots, column, counts, lanes, block, checked=shared == t.row and bool(t.bordered))
             finished(0, at, (row, e.writer.add(row, many)), (column, e.writer.add(column, sum(counts))))
             e.leave()
 
-        if t.bordered and shared != t.row:
+        if joint:
+            for spots in _dealt(t, joint, _SUMS // len(counts)):
+                e.enter()
+                write_tile(e, t, at, spots, column, counts, lanes, block, checked=False)
+                e.leave()
+        elif t.bordered and shared != t.row:
             _edges_apart(e, t, height, rows, turn)
         else:
             _steps(e, height, rows, 1, part if shared == t.row else None, turn)
@@ -128,9 +83,10 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
         _steps(e, t.size[t.column], panel, lanes, part if shared == t.column else None, turn)
         finished(2, at, every, (0, t.size[t.column]) if shared != t.column else ("%lo", "%hi"))
 
-    many = _blocks(t, rows * lanes)
     if many == 1:
-        _nest(e, t, t.outer, {}, panels, shared)
+        _nest(e, t, t.outer(joint), {}, panels, shared)
+        if after and finish is not None:
+            nest(e, t.root.shape, finish, part)
         return
     length = t.size[t.summed[0]]
     step = -(-length // many)
@@ -139,10 +95,20 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
         e.enter()
         start = e.writer.mul(number, step)
         block = start, smallest(e.writer, e.writer.add(start, step), length)
-        _nest(e, t, t.outer, {}, panels, shared)
+        _nest(e, t, t.outer(joint), {}, panels, shared)
         e.leave()
     if finish is not None:
         nest(e, t.root.shape, finish, part)
+
+
+def _dealt(t: Tile, joint: Sequence[int], most: int) -> list[list[dict[int, Value]]]:
+    """All places of some letters, in tiles of about as many rows each."""
+    places = list(itertools.product(*(range(t.size[k]) for k in joint)))
+    count = -(-len(places) // most)
+    cuts = [number * len(places) // count for number in range(count + 1)]
+    return [
+        [dict(zip(joint, place, strict=True)) for place in places[start:end]] for start, end in itertools.pairwise(cuts)
+    ]
 
 
 def _blocks(t: Tile, area: int) -> int:
@@ -233,110 +199,6 @@ def _nest(
         e.leave()
 
 
-def _tile(
-    e: Emitter,
-    t: Tile,
-    at: dict[int, Value],
-    row: Value,
-    rows: int,
-    column: Value,
-    counts: Sequence[int],
-    lanes: int,
-    block: Range | None,
-    checked: bool,
-) -> None:
-    """One register tile: rows × len(counts) vectors, of which only ``counts`` lanes each are real.
-
-    Of a sum that is taken in blocks, the terms of one are added to what is there.
-
-    A tile that begins at a row known now leaves out what is outside; one that is inside for all rows and taps needs
-    not to. ``checked`` is for one of which neither is known: each element is asked for.
-    """
-    w, scalar = e.writer, MEMORY[t.root.dtype]
-    kind = f"<{lanes} x {scalar}>"
-    suffix = f"v{lanes}f{8 * BYTES[t.root.dtype]}"
-    e.functions.add(f"declare {kind} @llvm.fmuladd.{suffix}({kind}, {kind}, {kind})")
-    seen = t.seen if not checked else None
-    # Where rows are at an edge, the letters that move along with them are written out.
-    edges = {k for axis in t.bordered for k in t.seen.places[axis].steps if k != t.row} if seen and t.seen else set()
-
-    def place(letters: Sequence[int], known: dict[int, Value]) -> Index:
-        return tuple(known[k] for k in letters)
-
-    def there(known: dict[int, Value]) -> list[int]:
-        """The rows that are inside."""
-        if not edges or not isinstance(row, int):
-            return list(range(rows))
-        assert seen is not None
-        fixed = {k: value for k, value in known.items() if isinstance(value, int) and k in edges}
-        apart = View(seen.base, seen.places, frozenset(t.bordered))
-        return [r for r in range(rows) if apart.within({**fixed, t.row: row + r})]
-
-    def element(known: dict[int, Value]) -> str:
-        if seen is None:
-            return e.value(t.spread, place(t.spread_axes, known))
-        return e.value(seen.base, tuple(p.at(w, known) for p in seen.places))
-
-    def level(letters: Sequence[int], known: dict[int, Value], sums: list[str]) -> list[str]:
-        if letters and letters[0] in edges:
-            for tap in range(t.size[letters[0]]):
-                if there({**known, letters[0]: tap}):
-                    e.enter()
-                    sums = level(letters[1:], {**known, letters[0]: tap}, sums)
-                    e.leave()
-            return sums
-        if letters:
-            results: list[str] = []
-            low: Value
-            high: Value
-            low, high = 0, t.size[letters[0]]
-            if block is not None and letters[0] == t.summed[0]:
-                low, high = block
-            elif seen is not None:
-                low, high = seen.bounds(w, letters[0], high, known)
-            with w.loop(high, [(kind, value) for value in sums], results, start=low) as (index, inner):
-                e.enter()
-                results[:] = level(letters[1:], {**known, letters[0]: index}, list(inner))
-                e.leave()
-            return results
-        _fetch_ahead(e, t, known, row, rows, counts, lanes)
-        wide = []
-        for number, count in enumerate(counts):
-            here = {**known, t.column: w.add(column, number * lanes)}
-            pointer = e.pointer(e.stored[t.wide], t.wide, place(t.wide_axes, here))
-            wide.append(_load(e, pointer, kind, suffix, scalar, count, lanes, BYTES[t.root.dtype]))
-        found = list(sums)
-        for r in there(known):
-            value = element({**known, t.row: w.add(row, r)})
-            one = w.emit(f"insertelement {kind} poison, {scalar} {value}, i64 0")
-            spread = w.emit(f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer")
-            for number, vector in enumerate(wide):
-                n = r * len(counts) + number
-                found[n] = w.emit(
-                    f"call {kind} @llvm.fmuladd.{suffix}({kind} {spread}, {kind} {vector}, {kind} {found[n]})"
-                )
-        return found
-
-    outs = [
-        (n, count, {**at, t.row: w.add(row, n // len(counts)), t.column: w.add(column, n % len(counts) * lanes)})
-        for n, count in enumerate([*counts] * rows)
-    ]
-    places = [e.pointer("%out", t.root, place(t.out_axes, here)) for _, _, here in outs] if block is not None else []
-    size = BYTES[t.root.dtype]
-    before = [_load(e, places[n], kind, suffix, scalar, count, lanes, size) for n, count, _ in outs] if places else []
-    totals = level(t.summed, dict(at), before or ["zeroinitializer"] * len(outs))
-    for n, count, here in outs:
-        pointer = places[n] if places else e.pointer("%out", t.root, place(t.out_axes, here))
-        if count == lanes:
-            w.write(f"store {kind} {totals[n]}, ptr {pointer}, align {size}")
-        else:
-            e.functions.add(f"declare void @llvm.masked.store.{suffix}.p0({kind}, ptr, i32, <{lanes} x i1>)")
-            w.write(
-                f"call void @llvm.masked.store.{suffix}.p0({kind} {totals[n]}, ptr {pointer}, "
-                f"i32 {size}, {mask(count, lanes)})"
-            )
-
-
 def _finish(
     e: Emitter, t: Tile, at: dict[int, Value], rows: Range, columns: Range, finish: Callable[[Index], None]
 ) -> None:
@@ -348,47 +210,3 @@ def _finish(
             finish(tuple(here[k] for k in t.out_axes))
             e.leave()
         e.leave()
-
-
-def _fetch_ahead(
-    e: Emitter, t: Tile, known: dict[int, Value], row: Value, rows: int, counts: Sequence[int], lanes: int
-) -> None:
-    """Ask for what is read next, from a cache that is further away: the processor does not foresee it.
-
-    Of a wide operand in panels, each tile of rows asks for its share of the next panel; of one whose rows lie across
-    memory, for those of the tile after the next.
-    """
-    w, size = e.writer, BYTES[t.root.dtype]
-    tiles = t.size.get(t.row, 1) // rows
-    if tiles < 2 or len(t.summed) != 1:
-        return
-    (letter,) = t.summed
-    outer = [k for k in t.outer if k in t.wide_axes]
-    whole = len(counts) * lanes == t.size[t.column]
-    if outer and whole and list(t.wide_axes) == [*outer, letter, t.column] and known.get(outer[-1]) is not None:
-        # The panel is one piece of memory, and so is the next.
-        begin = tuple(0 if k in (letter, t.column) else known[k] for k in t.wide_axes)
-        panel = t.size[letter] * t.size[t.column]
-        share = -(-panel // (tiles * t.size[letter]))
-        place = w.mul(w.add(w.mul(w.div(row, rows), t.size[letter]), known[letter]), share)
-        base = e.pointer(e.stored[t.wide], t.wide, begin)
-        ahead = w.emit(f"getelementptr {MEMORY[t.root.dtype]}, ptr {base}, i64 {w.add(place, panel)}")
-        w.write(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 2, i32 1)")
-    elif t.spread in e.stored and t.spread_axes[-1:] == (t.row,) and t.spread.size * size > _NEAR:
-        at = tuple({**known, t.row: row}[k] for k in t.spread_axes)
-        here = e.pointer(e.stored[t.spread], t.spread, at)
-        ahead = w.emit(f"getelementptr {MEMORY[t.root.dtype]}, ptr {here}, i64 {2 * rows}")
-        w.write(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 3, i32 1)")
-    else:
-        return
-    e.functions.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-
-
-def _load(e: Emitter, pointer: str, kind: str, suffix: str, scalar: str, count: int, lanes: int, align: int) -> str:
-    if count == lanes:
-        return e.writer.emit(f"load {kind}, ptr {pointer}, align {align}")
-    e.functions.add(f"declare {kind} @llvm.masked.load.{suffix}.p0(ptr, i32, <{lanes} x i1>, {kind})")
-    return e.writer.emit(
-        f"call {kind} @llvm.masked.load.{suffix}.p0(ptr {pointer}, i32 {align}, {mask(count, lanes)}, "
-        f"{kind} zeroinitializer)"
-    )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from chainrule.engines.native.contraction import tile
 from chainrule.engines.native.grouping import Group, is_map, near_and_far, reads
+from chainrule.engines.native.tiles import tile
 from chainrule.graph import Node
 
 #: Elements of the last axis below which a tile has no vectors worth the name.

@@ -12,6 +12,7 @@ from chainrule.engines.native.nests import nest, reduction, total
 from chainrule.engines.native.reductions import write_argmax, write_max, write_sum
 from chainrule.engines.native.sharing import Share
 from chainrule.engines.native.text import Value, Writer
+from chainrule.engines.native.tiles import tile
 from chainrule.engines.native.types import REGISTER, literal
 from chainrule.graph import Node
 
@@ -97,13 +98,13 @@ def _finished(e: Emitter, roots: Sequence[Node], outs: Mapping[Node, str], part:
         for root, value in zip(rest, values, strict=True):
             e.store(outs[root], root, index, value)
 
-    form = contraction.tile(product, set(e.stored))
+    form = tile(product, set(e.stored))
     assert form is not None, "only such products are joined"
     contraction.write(e, form, part, finish)
 
 
 def _contract(e: Emitter, root: Node, part: Share | None) -> None:
-    form = contraction.tile(root, set(e.stored))
+    form = tile(root, set(e.stored))
     if form is not None:
         contraction.write(e, form, part)
         return

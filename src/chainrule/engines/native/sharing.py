@@ -20,6 +20,8 @@ _SHORT = 1.0e-6
 SMALL = 20.0e-6
 #: A division that keeps the cores less busy than this is not taken because of where things lie.
 _FAIR = 0.7
+#: Fewer rows than this are joined by others; how many are enough, and the most that are.
+_FEW_ROWS, _ENOUGH, _MOST_ROWS = 4, 6, 80
 #: The most elements that a vector has.
 _LANES = 16
 #: What one core does in a second, roughly: multiply-adds of a tile, other operations, bytes.
@@ -77,6 +79,32 @@ def row_axis(node: Node) -> int:
             rows = [axis for axis, letter in enumerate(out) if letter not in letters]
             return rows[-1] if rows else -1
     return -1
+
+
+def joint_letters(node: Node) -> tuple[int, ...]:
+    """The letters of a contraction that give its register tile the rows together, where one has too few places.
+
+    As in the gradient of a first layer's weight: the taps of a convolution, and the few channels that it sees.
+    """
+    axis = row_axis(node)
+    if axis < 0 or node.shape[axis] >= _FEW_ROWS:
+        return ()
+    out = node.attributes["out_axes"]
+    axes = [node.attributes[name] for name in ("a_axes", "b_axes")]
+    wide = next(letters for letters in reversed(axes) if letters[-1:] == out[-1:])
+    spread = node.inputs[1 - axes.index(wide)]
+    if spread.op not in ("window", "reverse"):
+        return ()
+    # A single vector of columns cannot be divided, so that the cores share one of the letters.
+    narrow = node.shape[-1] <= _LANES
+    found: list[int] = []
+    places = 1
+    for place in reversed([place for place, letter in enumerate(out) if letter not in wide]):
+        if places * node.shape[place] > _MOST_ROWS or (narrow and places >= _ENOUGH):
+            break
+        places *= node.shape[place]
+        found.insert(0, out[place])
+    return tuple(found) if len(found) > 1 else ()
 
 
 def tile_rows(height: int) -> int:
@@ -151,6 +179,11 @@ def unit(node: Node, axis: int) -> int:
         kept = [place for place in range(x.rank) if place not in node.attributes["axes"]]
         if kept[axis] < x.rank - 1:
             return tile_rows(x.shape[kept[axis]]) if kept[axis] == x.rank - 2 else 1
+    if node.op == "contract" and joint_letters(node):
+        if node.attributes["out_axes"][axis] in joint_letters(node):
+            return node.shape[axis]
+        if axis == node.rank - 1:
+            return _LANES
     if node.op == "transpose" and node.attributes["axes"][axis] == node.rank - 1:
         return 16  # what is turned at once
     if axis == node.rank - 1:
