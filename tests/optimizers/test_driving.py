@@ -146,12 +146,23 @@ def test_it_takes_the_steps_of_a_step_of_ones_own(name: str) -> None:
     assert losses[-1] < losses[0]
 
 
+def test_the_update_of_one_sample_is_what_the_host_makes_of_it() -> None:
+    train, test = flowers()
+    run = cr.fit(model(), train, optimizer=Plain(0.5), epochs=1, dtype="float64")
+    update = run.explain(test, 3, "0.weight[1,2]").update
+    gradient = run.explain(test, 3, "0.weight[1,2]").gradient
+    assert update.after == pytest.approx(update.before - 0.5 * gradient, rel=1e-12)
+
+
 def test_what_looks_inside_a_run_works_on_it_too() -> None:
     train, test = flowers()
     run = cr.fit(model(), train, optimizer=LBFGS(), epochs=5, batch_size=None)
     assert run.check(train).passed
+    assert "by LBFGS(" in str(run.explain(test, 0, "0.weight[0,0]"))
     assert "Dense" in run.summary()
-    assert run.diagnose(train) is not None
+    seen = run.diagnose(train)
+    assert not seen.findings
+    assert all(np.isnan(one.update) for one in seen.health.layers)  # it is not a part of the graph
     assert run.predict(test.inputs[:2]).shape == (2,)
     with pytest.raises(ConfigurationError, match="takes its steps on the host"):
         run.plan()

@@ -10,7 +10,8 @@ import numpy as np
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.graph import Graph
 from chainrule.layers.scope import PARAMETERS
-from chainrule.training import DataSpec, build_step
+from chainrule.optimizers import HostOptimizer
+from chainrule.training import BuiltStep, DataSpec, build_step
 
 if TYPE_CHECKING:
     from chainrule.run import Data, Run
@@ -38,12 +39,23 @@ def update_of(run: Run, data: Data, sample: int, path: str, index: tuple[int, ..
     pool |= {f"data/{name}": array[[sample]] if name in spec.arrays else array for name, array in given.items()}
     pool |= {"batch/indices": np.zeros(1)}
     name = f"{PARAMETERS}/{path}"
+    by = repr(run.optimizer) if run.optimizer is not None else f"the step {run.step.name}"
+    before = float(np.asarray(run.arrays[name])[index])
+    if built.host is not None:
+        return Update(before, float(_on_the_host(built, built.host, pool)[name][index]), None, False, by)
     small = Graph({name: built.graph.outputs[name]})
     arrays = {each: np.asarray(pool[each], node.dtype) for each, node in small.inputs.items()}
     after = float(ReferenceEngine().compile(small).run(arrays)[name][index])
-    before = float(np.asarray(run.arrays[name])[index])
     rates = [float(pool[each]) for each in small.inputs if each.rpartition(".")[2].endswith("learning_rate")]
     rate = rates[0] if len(rates) == 1 else None
     plain = rate is not None and abs(before - rate * gradient - after) <= 1e-12 * max(abs(before), abs(after))
-    by = repr(run.optimizer) if run.optimizer is not None else f"the step {run.step.name}"
     return Update(before, after, rate, plain, by)
+
+
+def _on_the_host(built: BuiltStep, host: HostOptimizer, pool: dict[str, Any]) -> dict[str, Any]:
+    """All arrays, as an optimizer that takes its steps on the host leaves them."""
+    inputs = Graph({**built.graph.outputs, "loss": built.descents[0].loss}).inputs
+    kinds = {name: node.dtype for name, node in inputs.items()}
+    kinds |= {name: declared.dtype for name, declared in built.declared.items()} | {"step": "int32", "seed": "uint32"}
+    arrays = {name: np.asarray(value, kinds.get(name)) for name, value in pool.items()}
+    return {**arrays, **host.drive(built, ReferenceEngine()).run(arrays)}

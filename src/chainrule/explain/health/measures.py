@@ -203,7 +203,10 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
                 if is_weight(path):
                     old = graph.input(f"{PARAMETERS}/{path}", slope.shape, slope.dtype)
                     new = record.values[f"{PARAMETERS}/{path}"]
-                    outputs |= {f"{name}/{path}": one for name, one in _of_weight(old, slope, new - old)}
+                    outputs |= {
+                        f"{name}/{path}": one
+                        for name, one in _of_weight(old, slope, None if descent.host else new - old)
+                    }
         last = next((_activation(one.node, build) for one in record.applied if one.node is not None), "")
         told = [(path, named[path], len(nodes)) for path, nodes in uses.items()]
         return _Measured(Graph.of(outputs, build), told, last, loops)
@@ -259,10 +262,11 @@ def _from_probabilities(z: Node) -> Node:
     return apart + graph.max(graph.select(z < 0, -z, 0))
 
 
-def _of_weight(old: Node, slope: Node, move: Node) -> Iterator[tuple[str, Node]]:
+def _of_weight(old: Node, slope: Node, move: Node | None) -> Iterator[tuple[str, Node]]:
     yield "weight", _norm(old)
     yield "slope", _norm(slope)
-    yield "move", _norm(move)
+    if move is not None:  # on the host it is not a part of the graph
+        yield "move", _norm(move)
     if old.rank > 1 and old.shape[-1] > 1:
         # Largest differences between units, of the weights and of their gradients.
         for name, x in (("spread", old), ("slope_spread", slope)):
