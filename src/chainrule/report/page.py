@@ -19,6 +19,7 @@ from chainrule.report.describing import (
     settings_table,
     versions,
 )
+from chainrule.report.health import diagnosis_section
 from chainrule.report.markup import Child, Markup, element
 from chainrule.report.numbers import told
 from chainrule.report.results import Result, result
@@ -62,6 +63,7 @@ def report_page(run: Run, test: Data | None = None, words: str = "the test data"
         )
         if found is not None
         else None,
+        _section("Diagnosis", diagnosis_section(run, test)) if test is not None else None,
         _section("Data", data_sections(run, parts)),
         _section("Model", model_sections(run)),
         _section("Training", [settings_table(run)]),

@@ -34,9 +34,10 @@ class Diagnosis:
     def __contains__(self, name: object) -> bool:
         return any(finding.name == name for finding in self.findings)
 
-    def __str__(self) -> str:
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The layers in numbers, as texts: heads, and a row for each."""
         heads = ("layer", "", "mean", "deviation", "dead", "saturated", "gradient", "of weights", "update/weights")
-        rows = [
+        return heads, [
             (
                 one.path or "model", one.activation,
                 *(number_text(value, 3) for value in (one.mean, one.deviation)),
@@ -45,6 +46,9 @@ class Diagnosis:
             )
             for one in self.health.layers
         ]  # fmt: skip
+
+    def __str__(self) -> str:
+        heads, rows = self.table()
         lines = [f"after step {self.health.step:,}: loss {number_text(self.health.loss, 4)}", ""]
         lines += [*table(heads, rows, right=range(2, len(heads))), ""]
         for one in self.curvature:

@@ -82,7 +82,7 @@ class Health:
     ``inputs`` is the root mean square of each input as the network sees it, or None for a step that has no "inputs".
     ``from_probabilities`` is how far what goes into a softmax of the loss is, for any sample, from numbers above 0
     whose sum is 1. ``mixing`` is the first layer that gives a sample another output if the rest of its batch is
-    another; it is looked for only where batches are so small that it matters.
+    another; it is looked for only where batches are so small that it matters. ``samples`` is how many were looked at.
     """
 
     step: int
@@ -93,6 +93,7 @@ class Health:
     loops: tuple[LoopHealth, ...] = ()
     from_probabilities: float = np.inf
     mixing: str = ""
+    samples: int = 0
 
     def worst(self) -> dict[str, float]:
         """The numbers of the layer that is worst in each: what is worth a column in a history."""
@@ -132,6 +133,7 @@ class Probe:
             ),
             min((float(value) for name, value in found.items() if name.startswith("probabilities/")), default=np.inf),
             self._mixing(found),
+            self.spec.samples,
         )
 
     def _mixing(self, found: Mapping[str, Any]) -> str:
