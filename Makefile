@@ -56,7 +56,9 @@ curves: $(PEERS_HERE)  ## each step's loss beside PyTorch's, for each optimizer:
 
 site: $(WRITING)  ## the documentation as a site, in build/site/index.html; with warnings it fails
 	@$(BIN)/python -m scripts.book.figures
+	@rm -rf build/site
 	@$(SPHINX) -b html -W --keep-going . build/site
+	@$(BIN)/python -m scripts.book.links build/site
 	@echo "build/site/index.html is the site; its first page is build/site/docs/README.html"
 
 book: site  ## the same

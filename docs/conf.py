@@ -28,13 +28,13 @@ highlight_language = "text"
 
 html_theme = "furo"
 html_title = "chainrule"
-html_static_path = ["site"]
+html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 html_additional_pages = {"index": "start.html"}
-templates_path = ["site"]
+templates_path = ["site/templates"]
 
 # Only pages of the network: links between pages are checked by Sphinx as it reads them, links to code by the tests.
 linkcheck_timeout = 10

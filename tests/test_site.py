@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.book import code_pages, contents, figures, languages, terms
+from scripts.book import code_pages, contents, figures, languages, links, terms
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +52,8 @@ def test_the_settings_name_what_is_there(settings: dict[str, object]) -> None:
         paths = settings[named]
         assert isinstance(paths, list)
         assert all((folder / path).is_dir() for path in paths)
-    assert (folder / "site" / "site.css").exists()
+    assert (folder / "site" / "static" / "site.css").exists()
+    assert (folder / "site" / "templates" / "start.html").exists()
     assert settings["html_math_renderer"] == "mathml"  # and not MathJax, which would come over the network
 
 
@@ -129,3 +130,12 @@ def test_terms_are_found_in_both_languages(pages: dict[str, str]) -> None:
     assert [place for _, place in pieces if place] == ["gradient-descent", "gradient"]
     assert terms.split("The chain.", words, set(), bold=False) == [("The chain.", "")]
     assert terms.split("一个权重和偏置", {"权重": "weight", "偏置": "bias"}, set(), bold=False)[1] == ("权重", "weight")
+
+
+def test_a_link_of_the_built_site_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#here">1</a> <a href="b.html#there">2</a> <a href="c.html">3</a> <a href="#top">4</a>'
+        ' <img src="d.png"> <a href="https://example.org/x">5</a> <a href="b.html">6</a> <a name="top"></a>'
+    )
+    (tmp_path / "b.html").write_text('<h1 id="here">B</h1><a href="a.html#top">1</a>')
+    assert links.broken(tmp_path) == ["a.html: b.html#there", "a.html: c.html", "a.html: d.png"]

@@ -72,6 +72,16 @@ def folder_page(folder: Path) -> str:
     return f"<ul>{''.join(rows)}</ul>"
 
 
+def with_breaks(body: str) -> str:
+    """HTML in which a long dotted name may be broken behind its dots, as it has to be in the cells of a table.
+
+    >>> with_breaks('<span class="pre">a.b</span> c.d')
+    '<span class="pre">a.<wbr>b</span> c.d'
+    """
+    name = re.compile(r'(?<=<span class="pre">)[\w.]+(?=</span>)')
+    return name.sub(lambda found: found[0].replace(".", ".<wbr>"), body)
+
+
 def set_up(app: Any) -> None:
     """Links to files and folders that are no pages go to pages of code."""
     from docutils import nodes
@@ -113,6 +123,11 @@ def set_up(app: Any) -> None:
             title = html.escape(target)
             yield page_of(target), {"title": title, "body": f"<h1>{title}</h1>{body}"}, "page.html"
 
+    def breaking(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+        if "body" in context:
+            context["body"] = with_breaks(context["body"])
+
+    app.connect("html-page-context", breaking)
     app.connect("doctree-read", gather, priority=100)  # before Sphinx would copy the files
     app.connect("doctree-resolved", resolve)
     app.connect("html-collect-pages", pages)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _ROW = re.compile(r'^\| <a id="([\w-]+)"></a>([^|]+) \|', re.MULTILINE)
 #: Words that stand in plain sentences too: they are terms where they are set in bold.
 EVERYDAY = frozenset(
-    "attributes contract corner derivation diagnosis formula he history kernel key labels model op origin path "
+    "attributes contract corner derivation diagnosis formula glorot he history kernel key labels model op origin path "
     "reference residual rule run scan seed share state step targets team unit update validation weights-a-file".split()
 )
 
