@@ -9,6 +9,7 @@ import pytest
 
 from chainrule import graph as g
 from chainrule.engines.native import NativeEngine, contraction, grouping, windows
+from chainrule.engines.native.program import NativeProgram
 from chainrule.gradients import gradients
 from chainrule.graph import Graph, Node
 from tests.engines.native.together import Together
@@ -71,6 +72,7 @@ def same(batch: int, size: int, inner: int, outer: int, kernel: int = 3) -> Grap
 
 def test_no_border_is_written() -> None:
     program = NativeEngine(cores=2).compile(same(4, 14, 8, 16))
+    assert isinstance(program, NativeProgram)
     assert not [name for name in program.plan.names if name.startswith(("pad", "fold", "reverse"))]
 
 
@@ -142,4 +144,5 @@ def test_a_border_that_is_forgotten_is_seen(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_stepping_over_borders_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "stepped_over", lambda *_: False)
     program = NativeEngine(cores=2).compile(same(4, 14, 8, 16))
+    assert isinstance(program, NativeProgram)
     assert [name for name in program.plan.names if name.startswith("pad")]

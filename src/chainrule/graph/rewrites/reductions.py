@@ -81,8 +81,8 @@ def _sum_of_product(x: Node, axes: Sequence[int], make: Make) -> Node | None:
 def _sum_of_contract(x: Node, axes: Sequence[int], make: Make) -> Node | None:
     """A letter that both operands have is summed inside; one that only one operand has is summed in that operand.
 
-    Not where that operand has more elements than the product, as the windows of a convolution have: the product is
-    most often there anyway, and its sum is less work.
+    Not where that operand is windows that have more elements than the product: the product of a convolution is there
+    anyway, and its sum is less work.
     """
     letters = [list(x.attributes[name]) for name in ("a_axes", "b_axes")]
     out = x.attributes["out_axes"]
@@ -92,7 +92,7 @@ def _sum_of_contract(x: Node, axes: Sequence[int], make: Make) -> Node | None:
         return None
     for number in (0, 1):
         alone = [axis for axis, k in enumerate(letters[number]) if k in gone and k not in letters[1 - number]]
-        if alone and operands[number].size > x.size:
+        if alone and operands[number].op in ("window", "reverse") and operands[number].size > x.size:
             return None
         operands[number] = make("sum", operands[number], axes=tuple(alone))
         letters[number] = [k for axis, k in enumerate(letters[number]) if axis not in alone]
