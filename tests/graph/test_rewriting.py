@@ -184,7 +184,7 @@ def test_what_is_summed_of_a_convolution_is_the_product_and_not_its_windows() ->
     images, kernel = g.input("images", (2, 6, 3), D), g.input("kernel", (3, 3, 4), D)
     product = g.contract(g.window(images, [1], [3]), kernel, "nhci,ico->nho")
     (total,) = rewrite(Graph({"total": g.sum(product, (0, 1))})).outputs.values()
-    assert total.op == "sum" and total.inputs[0].op == "contract"
+    assert (total.op, total.inputs[0].op) == ("sum", "contract")
 
 
 def test_a_sum_of_nothing_stays_zero() -> None:
