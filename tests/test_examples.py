@@ -24,6 +24,7 @@ DRAWING = ["overfitting", "activations", "saturated_output", "equal_weights", "w
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
+    "augmented_digits": ["--short", "--picture", "pictures/augmented_digits.png"],
     "learning_rates": ["--epochs", "6", "--picture", "pictures/learning_rates.png"],
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "optimizer_paths": ["--picture", "pictures/optimizer_paths.png"],
@@ -40,6 +41,7 @@ PICTURES = {
     "autoencoder": ["autoencoder.png"],
     "descent": ["descent-parabola.png", "descent-contours.png"],
     **{name: [f"{name}.png"] for name in DRAWING},
+    "augmented_digits": ["augmented_digits.png"],
     "learning_rates": ["learning_rates.png"],
     "batch_sizes": ["batch_sizes.png"],
     "optimizer_paths": ["optimizer_paths.png"],
