@@ -34,15 +34,29 @@ def twin(page: str, pages: Container[str]) -> str | None:
     return next((each for each in (wanted, other) if each in pages), None)
 
 
+def own_part_first(tree: str) -> str:
+    """The parts of a table of contents with the last one, which is the other language's, in the first place.
+
+    >>> own_part_first('<div><p class="caption">A</p>a<p class="caption">B</p>b<p class="caption">中文</p>c</div>')
+    '<div><p class="caption">中文</p>c<p class="caption">A</p>a<p class="caption">B</p>b</div>'
+    """
+    mark = '<p class="caption"'
+    before, *parts = tree.removesuffix("</div>").split(mark)
+    end = "</div>" if tree.endswith("</div>") else ""
+    return before + "".join(mark + part for part in [*parts[-1:], *parts[:-1]]) + end
+
+
 def set_up(app: Any) -> None:
-    """Each page says its language, and links to the other."""
+    """Each page says its language, links to the other, and has its own first in the table of contents."""
 
     def add(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
         context["language"] = language_of(page)
+        if language_of(page) != "en" and "furo_navigation_tree" in context:
+            context["furo_navigation_tree"] = own_part_first(context["furo_navigation_tree"])
         other = twin(page, app.env.all_docs)
         if other is not None and "body" in context:
             word, code = ("English", "en") if language_of(other) == "en" else ("中文", "zh-CN")
             link = f'<a href="{app.builder.get_relative_uri(page, other)}" lang="{code}" hreflang="{code}">{word}</a>'
             context["body"] = f'<p class="other-language">{link}</p>\n{context["body"]}'
 
-    app.connect("html-page-context", add)
+    app.connect("html-page-context", add, priority=900)  # behind the theme, which makes the table of contents
