@@ -21,6 +21,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "momentum, odd batches": {"batch_size": 7, "optimizer": cr.optimizers.SGD(0.05, momentum=0.9, nesterov=True)},
     "Adam": {"optimizer": cr.optimizers.Adam(0.01)},
     "scheduled": {"optimizer": cr.optimizers.SGD(lambda step: 0.2 / (1.0 + 0.01 * step))},
+    "L-BFGS": {"batch_size": 50, "optimizer": cr.optimizers.LBFGS(4)},
+    "K-FAC": {"batch_size": 60, "optimizer": cr.optimizers.KFAC(0.1, inverse_interval=3, tikhonov_interval=4)},
     "batch": {"batch_size": None},
     "stochastic": {"batch_size": 1},
     "float64": {"dtype": "float64"},
