@@ -16,7 +16,7 @@ from chainrule.errors import ConfigurationError
 from chainrule.graph import Build, Graph
 from chainrule.keys import Key
 from chainrule.layers import Record, Scope
-from chainrule.models.lenet import _QUADRUPLES, _TRIPLES
+from chainrule.models.lenet import TABLE
 
 
 def declared(model: cr.Chain, shape: tuple[int, ...], training: bool = False) -> Record:
@@ -62,12 +62,13 @@ def test_lenet_is_that_of_the_paper_layer_by_layer() -> None:
     assert shapes["5"] == (10, 10, 16)
     assert shapes["6"] == (5, 5, 16)
     assert shapes["7"] == (1, 1, 120)
-    # Table I: six maps see three that follow each other, six see four that do, three see two pairs.
-    assert [len(set(group)) for group in (*_TRIPLES, *_QUADRUPLES)] == [3] * 6 + [4] * 9
-    assert all({*group} in [{(start + n) % 6 for n in range(3)} for start in range(6)] for group in _TRIPLES)
-    assert all({*group} in [{(start + n) % 6 for n in range(4)} for start in range(6)] for group in _QUADRUPLES[:6])
-    assert all({(n + 3) % 6 for n in group} == {*group} for group in _QUADRUPLES[6:])
-    assert len({frozenset(group) for group in (*_TRIPLES, *_QUADRUPLES)}) == 15
+    # Table I: six maps see three that follow each other, six see four that do, three see two pairs, one sees all.
+    triples, quadruples, pairs = TABLE[:6], TABLE[6:12], TABLE[12:15]
+    assert all({*row} in [{(start + n) % 6 for n in range(3)} for start in range(6)] for row in triples)
+    assert all({*row} in [{(start + n) % 6 for n in range(4)} for start in range(6)] for row in quadruples)
+    assert all(len(row) == 4 and {(n + 3) % 6 for n in row} == {*row} for row in pairs)
+    assert TABLE[15] == tuple(range(6))
+    assert len({frozenset(row) for row in TABLE}) == 16
 
 
 def test_maps_of_lenet_see_what_the_table_says() -> None:
@@ -85,8 +86,18 @@ def test_maps_of_lenet_see_what_the_table_says() -> None:
         moved = image.copy()
         moved[..., channel] += 0.1
         reached = (program.run({"x": moved, **arrays})["y"] != before).any((0, 1, 2))
-        expected = [channel in group for group in (*_TRIPLES, *_QUADRUPLES, range(6))]
+        expected = [channel in row for row in TABLE]
         assert reached.tolist() == expected
+
+
+def test_first_weights_are_by_the_inputs_of_each_unit() -> None:
+    data = cr.data.from_arrays(np.zeros((4, 784), np.float32), np.array([0, 1, 0, 1]))
+    parameters = cr.prepare(models.lenet5(2), data, engine="reference").parameters
+    limits = {"3.weight": 25, "5.weight": 75, "7.weight": 400, "9.weight": 120, "10.weight": 84}
+    for name, inputs in limits.items():
+        array = parameters[name][..., :18] if name == "5.weight" else parameters[name]
+        assert 0.9 * 2.4 / inputs < np.abs(array).max() <= 2.4 / inputs, name
+    assert np.abs(parameters["5.weight"][..., -6:]).max() <= 2.4 / 150
 
 
 def test_its_activation_is_one_at_one() -> None:
@@ -120,6 +131,8 @@ def of(make: Any, *given: Any) -> Any:
         (lambda: models.simple_cnn(10, (3, 3, 1)), "images of 3×3 are too small, .* at least 4×4"),
         (lambda: of(models.resnet20, 10, (28, 28)), r"shape is \(height, width, channels\), such as"),
         (lambda: models.lenet5(10, (8, 8, 1)), "lenet5: its images are grey, 28×28 or 32×32, and these are 8×8×1"),
+        (lambda: models.TableConv2D(()), "connections is a tuple with a tuple of different channels for each output"),
+        (lambda: models.TableConv2D(((0, 0),)), r"not \(\(0, 0\),\)"),
         (lambda: models.mobile(width=0), "mobile: width is a number above 0, 1.0 in the paper, not 0"),
     ],
 )  # fmt: skip

@@ -26,7 +26,7 @@ _FUNCTIONS = {
     "exp": graph.exp,
     "scaled_tanh": models.scaled_tanh,
 }
-_MODULES = (layers, initializers, losses, optimizers, regularizers, augmentation)
+_MODULES = (layers, models, initializers, losses, optimizers, regularizers, augmentation)
 #: A table says by the first of these what the class is; each kind has names of its own, such as Constant.
 _KINDS = {"type": _MODULES, "schedule": (schedules,)}
 _MAXIMUM_DEPTH = 32

@@ -99,8 +99,11 @@ class Kernel(Windowed):
         self._divided(x.shape[-1], groups, "that come in")
         shape = (*self._each(self.kernel), x.shape[-1] // groups, channels)
         weight = scope.parameter("weight", shape, self.weight or usual_weight(self.activation))
-        y = self._product(x, weight, lengths, groups)
+        return self._finished(scope, self._product(x, weight, lengths, groups))
+
+    def _finished(self, scope: Scope, y: Node) -> Node:
         if self.bias:
+            channels = y.shape[-1]
             y = y + graph.broadcast_to(scope.parameter("bias", (channels,), self.bias_start), y.shape)
         return self.activation(y) if self.activation else y
 

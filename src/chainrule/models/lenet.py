@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from chainrule import graph
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import Node
 from chainrule.graph.composites import composite
-from chainrule.initializers import Uniform
+from chainrule.initializers import Constant, Initializer, Uniform
+from chainrule.keys import Key
 from chainrule.layers import (
+    Activation,
     AnyLayer,
     AveragePool2D,
     Chain,
@@ -16,18 +25,21 @@ from chainrule.layers import (
     DepthwiseConv2D,
     Flatten,
     Pad2D,
-    Parallel,
     Rescale,
-    SelectChannels,
+    Scope,
 )
+from chainrule.layers.convolution import Kernel
+from chainrule.layers.scope import one_input
+from chainrule.layers.windows import Padding, Sizes, is_whole
 from chainrule.models.checking import Shape, images
 
-#: Which maps of S2 each of the first 15 maps of C3 sees, the sixteenth sees all: Table I of the paper.
-_TRIPLES = ((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5))
-_QUADRUPLES = (
-    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5), (0, 1, 3, 4), (1, 2, 4, 5),
-    (0, 2, 3, 5),
+#: Which maps of S2 each map of C3 sees: Table I of the paper.
+TABLE = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5),
+    (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5), (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5),
 )  # fmt: skip
+#: The first weights of a unit are uniform in ±2.4 by the number of its inputs.
+_LIMIT = 2.4
 
 
 @composite
@@ -40,6 +52,67 @@ def scaled_tanh(x: Node) -> Node:
     Reference: Y. LeCun, L. Bottou, G. Orr and K. Müller, "Efficient backprop", 1998.
     """
     return 1.7159 * graph.tanh(x * (2 / 3))
+
+
+@dataclass(frozen=True, repr=False)
+class TableConv2D(Kernel):
+    """A convolution of which each output sees some channels alone: those that ``connections`` lists for it.
+
+    ``weight`` is (kernel height, kernel width, number of connections), in the order of the table; what is not connected
+    has no weight. The other settings are those of `Conv2D`. First weights are uniform in ±2.4/n, with n the inputs of
+    their output.
+
+    >>> TableConv2D(((0, 1), (1,)), 3)
+    TableConv2D(connections=((0, 1), (1,)), kernel=3)
+
+    Reference: Y. LeCun et al., "Gradient-based learning applied to document recognition", 1998, Table I.
+    """
+
+    connections: tuple[tuple[int, ...], ...]
+    kernel: Sizes = 5
+    activation: Activation | None = None
+    _: KW_ONLY
+    stride: Sizes = 1
+    padding: Padding = "valid"
+    dilation: Sizes = 1
+    bias: bool = True
+    weight: Initializer | None = None
+    bias_start: Initializer = Constant(0.0)
+
+    def __post_init__(self) -> None:
+        table = self.connections if isinstance(self.connections, list | tuple) else ()
+        rows = [tuple(row) if isinstance(row, list | tuple) else () for row in table]
+        if not rows or not all(row and all(map(is_whole, row)) and len({*row}) == len(row) for row in rows):
+            raise ConfigurationError(
+                f"TableConv2D: connections is a tuple with a tuple of different channels for each output, not "
+                f"{self.connections!r}"
+            )
+        object.__setattr__(self, "connections", tuple(rows))
+        super().__post_init__()
+
+    def apply(self, scope: Scope, *inputs: Node) -> Node:
+        """(batch, height, width, channels) -> (batch, height, width, outputs)."""
+        x = one_input(inputs)
+        lengths = self._places(x)
+        if x.dtype != scope.dtype:
+            raise DtypeError(f"wants {scope.dtype}, and got {x.dtype}; use graph.cast")
+        last = max(map(max, self.connections))
+        if last >= x.shape[-1]:
+            raise ShapeError(f"the table connects channel {last}, and {x.shape[-1]} channels came")
+        taps = self._each(self.kernel)
+        fans = np.concatenate([np.full(len(row), len(row) * math.prod(taps)) for row in self.connections])
+
+        def usual(key: Key, shape: tuple[int, ...]) -> NDArray[Any]:
+            return np.asarray(Uniform(_LIMIT)(key, shape) / fans)
+
+        weight = scope.parameter("weight", (*taps, len(fans)), self.weight or usual)
+        # A place beyond the last weight reads 0: what is not connected.
+        place = np.full((x.shape[-1], len(self.connections)), len(fans), np.int32)
+        pairs = [(channel, output) for output, row in enumerate(self.connections) for channel in row]
+        for number, pair in enumerate(pairs):
+            place[pair] = number
+        kernel = graph.gather(weight, graph.constant(place), axis=len(taps))
+        return self._finished(scope, self._product(x, kernel, lengths, 1))
 
 
 def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1)) -> Chain:
@@ -73,21 +146,13 @@ def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1)) -> Chain:
     if shape[0] == 28:
         layers.append(Pad2D(2))
     layers += [Rescale(1.275, -0.1), _convolution(6, 25), _subsampling()]
-    triples = SelectChannels(tuple(channel for group in _TRIPLES for channel in group))
-    quadruples = SelectChannels(tuple(channel for group in _QUADRUPLES for channel in group))
-    layers.append(
-        Parallel(
-            Chain(triples, _convolution(len(_TRIPLES), 75, groups=len(_TRIPLES))),
-            Chain(quadruples, _convolution(len(_QUADRUPLES), 100, groups=len(_QUADRUPLES))),
-            _convolution(1, 150),
-        )
-    )
+    layers.append(TableConv2D(TABLE, 5, scaled_tanh))
     layers += [_subsampling(), _convolution(120, 400), Flatten(), Dense(84, scaled_tanh, weight=_first(120))]
     return Chain(*layers, Dense(outputs, weight=_first(84)))
 
 
-def _convolution(maps: int, inputs: int, groups: int = 1) -> Conv2D:
-    return Conv2D(maps, 5, scaled_tanh, padding="valid", groups=groups, weight=_first(inputs))
+def _convolution(maps: int, inputs: int) -> Conv2D:
+    return Conv2D(maps, 5, scaled_tanh, padding="valid", weight=_first(inputs))
 
 
 def _subsampling() -> Chain:
@@ -96,4 +161,4 @@ def _subsampling() -> Chain:
 
 
 def _first(inputs: int) -> Uniform:
-    return Uniform(2.4 / inputs)
+    return Uniform(_LIMIT / inputs)
