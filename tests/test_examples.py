@@ -19,7 +19,7 @@ from chainrule.errors import MissingExtraError
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
-LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima"]
+LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima", "populations"]
 DRAWING = ["overfitting", "activations", "saturated_output", "equal_weights", "warm_restarts", *LONG]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
@@ -406,6 +406,16 @@ def local_minima(variables: dict[str, object], text: str) -> None:
     assert np.isclose(np.median(stuck[2, "batch"]), np.log(2) / 2, atol=0.01)
 
 
+def populations(variables: dict[str, object], text: str) -> None:
+    rows = [re.findall(r"^(\w.*?)  +(\d+) +([\d,]+) .* ([\d.]+)%$", line) for line in text.splitlines()]
+    found = [row[0] for row in rows if row]
+    assert len(found) == 8
+    evaluations = [int(each.replace(",", "")) for _, _, each, _ in found]
+    assert min(float(right) for *_, right in found) > 93
+    for task in (evaluations[:4], evaluations[4:]):  # all reached the loss, the gradient in far fewer evaluations
+        assert 5 * task[0] < min(task[1:])
+
+
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     function.__name__: function
     for function in (
@@ -413,7 +423,7 @@ SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
         digits, perceptron, linear_unit, descent, autoencoder, adversarial_pair, two_inputs, tanh_labels,
         equal_weights, stopping, your_own_op, your_own_layer, your_own_update, your_own_engine,
         vanishing, learning_rates, batch_sizes, optimizer_paths, optimizer_race, schedules_compared,
-        exploding, second_order, warm_restarts,
+        exploding, populations, second_order, warm_restarts,
     )
 }  # fmt: skip
 

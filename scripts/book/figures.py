@@ -52,6 +52,7 @@ FIGURES = {
     "depth-and-width": Figure("depth_and_width", SHORT),
     "batch-norm-rates": Figure("batch_norm_rates", SHORT),
     "local-minima": Figure("local_minima", SHORT),
+    "populations": Figure("populations", SHORT),
 }
 
 
