@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.optimizers import SGD
 from chainrule.report.page import report_page
 from tests.explain.health.trainings import deep, digits, fitted, small
 from tests.report.test_page import checked
@@ -35,6 +36,14 @@ def test_what_was_found_is_told_with_evidence_and_remedy() -> None:
     assert page.says(found[0].remedy)
     circles = page.of("circle")
     assert sum(one.get("class") == "two" for one in circles) >= 13  # a point for each layer
+
+
+def test_a_run_that_is_not_finite_has_a_page() -> None:
+    run, data = fitted(small(cr.identity), digits()[0], optimizer=SGD(1e3), loss=cr.losses.mean_squared_error)
+    assert run.stopped == "not finite"
+    page = checked(report_page(run, data))
+    assert page.says("not finite")
+    assert page.says("was not taken")
 
 
 def test_a_single_layer_has_no_depth() -> None:
@@ -68,6 +77,6 @@ def test_what_cannot_be_shown_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) 
     def broken(*given: Any, **settings: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(type(run), "diagnose", broken)
+    monkeypatch.setattr("chainrule.explain.health.diagnose", broken)
     with pytest.raises(ZeroDivisionError):
         report_page(run, digits()[1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule.data import Stream
+from chainrule.engines.choose import choose
 from chainrule.errors import ChainruleError
 from chainrule.report.curves import Line, floats, line_chart
 from chainrule.report.markup import Child, Markup, element
@@ -21,8 +22,11 @@ def diagnosis_section(run: Run, data: Data) -> list[Child]:
     """Findings with their evidence and remedies, or that there are none; for a stream, that it cannot be made."""
     if isinstance(data, Stream):
         return [element("p", "A stream cannot be looked at twice; run.diagnose takes samples of it.", class_="soft")]
+    from chainrule.explain.health import Probe, diagnose
+
     try:
-        found = run.diagnose(data, curvature=False)
+        # One look: compiling the measuring graph would take longer than NumPy does.
+        found = diagnose(run, data, Probe(run, data, choose("reference")), curvature=False)
     except ChainruleError as error:  # a step of one's own may want more than what it is measured with
         return [element("p", f"It could not be made: {error}", class_="soft")]
     return [*_verdict(found), *_by_depth(found), _layers(found)]

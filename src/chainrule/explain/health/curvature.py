@@ -80,7 +80,7 @@ class Curvature:
             plain = number_text(2 / self.largest, 3)
             return (
                 f"{said}; plain descent would be stable up to a learning rate of 2/λ = {plain}. "
-                f"{self.optimizer} scales the step of each weight in its own way, and its limit is another"
+                f"{self.optimizer} makes its steps in its own way, and this limit is not its own"
                 if self.optimizer
                 else f"{said}; plain descent is stable up to a learning rate of 2/λ = {plain}"
             )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import graph
-from chainrule.engines.protocol import Program
+from chainrule.engines.protocol import Engine, Program
 from chainrule.gradients import gradients
 from chainrule.gradients.scan_rule import pull_back_scan
 from chainrule.gradients.transform import pull_back_some
@@ -102,9 +102,13 @@ class Health:
 
 
 class Probe:
-    """The measuring graph of a run, compiled once: ``probe.look()`` is the health of the run as it is now."""
+    """The measuring graph of a run, compiled once: ``probe.look()`` is the health of the run as it is now.
 
-    def __init__(self, run: Run, data: Data) -> None:
+    ``engine`` is that of the run unless another is given: for a single look the reference engine is the quicker one,
+    since it has nothing to compile.
+    """
+
+    def __init__(self, run: Run, data: Data, engine: Engine | None = None) -> None:
         self.run = run
         spec, arrays = run._data(data)
         size = min(spec.samples, max(run.batch_size, FEWEST_SAMPLES))
@@ -116,7 +120,7 @@ class Probe:
         self.given["seed"] = np.asarray(run.seed & 0xFFFFFFFF, np.uint32)
         self.spec = DataSpec(size, spec.arrays, spec.preparing, spec.classes)
         self._measured = _build(run, self.spec, alone=run.batch_size < SMALL)
-        self._program: Program = run.engine.compile(self._measured.graph)
+        self._program: Program = (engine or run.engine).compile(self._measured.graph)
 
     def look(self) -> Health:
         """The numbers at the parameters, the optimizer's memory and the step that the run has now."""
