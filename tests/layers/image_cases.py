@@ -6,9 +6,18 @@ import numpy as np
 
 import chainrule as cr
 from tests.layers.case import Case
-from tests.layers.plain import between, convolved, laid_down, pooled
+from tests.layers.plain import Array, between, convolved, laid_down, pooled
 
 NONE = ((0, 0), (0, 0))
+
+
+def by_table(weight: Array) -> Array:
+    """The kernel of which the first output sees channels 0 and 2, the second channel 1."""
+    kernel: Array = np.zeros((2, 2, 3, 2))
+    for number, (channel, output) in enumerate(((0, 0), (2, 0), (1, 1))):
+        kernel[:, :, channel, output] = weight[..., number]
+    return kernel
+
 
 IMAGE_CASES: dict[str, Case] = {
     "Conv2D": Case(
@@ -126,6 +135,11 @@ IMAGE_CASES: dict[str, Case] = {
     "Parallel, added": Case(
         cr.Parallel(cr.Dense(2, bias=False), cr.tanh, combine="add"), (2,), (2,), {"0.weight": (2, 2)},
         lambda x, p: x @ p["0.weight"] + np.tanh(x),
+    ),
+    "TableConv2D": Case(
+        cr.models.TableConv2D(((0, 2), (1,)), 2, cr.tanh, padding="same"), (3, 3, 3), (3, 3, 2),
+        {"weight": (2, 2, 3), "bias": (2,)},
+        lambda x, p: np.tanh(convolved(x, by_table(p["weight"]), ((0, 1), (0, 1)), (1, 1)) + p["bias"]),
     ),
     "GlobalMaxPool": Case(cr.GlobalMaxPool(), (5, 4), (4,), {}, lambda x, p: x.max(1)),
 }  # fmt: skip

@@ -172,6 +172,18 @@ def test_a_shortcut_without_parameters_is_the_image_at_every_second_place() -> N
     assert not y[..., 3:].any()
 
 
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(6, 3, 2), (6, 2, 3), (4, 1, 2), (5, 4, 1), (8, 5, 4)])
+def test_a_transposed_convolution_is_the_adjoint_of_a_convolution(size: int, kernel: int, stride: int) -> None:
+    """⟨conv(x), y⟩ = ⟨x, transposed(y)⟩ with one kernel, whose channels change sides; "same" on both."""
+    x, y = Key(0, "x").normal((1, size, 2)), Key(0, "y").normal((1, size // stride, 3))
+    weight = Key(0, "w").normal((kernel, 2, 3))
+    forth, record = build(cr.Conv1D(3, kernel, stride=stride, bias=False), x.shape)
+    back, other = build(cr.ConvTranspose1D(2, kernel, stride=stride, bias=False), y.shape)
+    there = run(forth, arrays_of(record, x) | {"parameters/weight": weight})["y"]
+    here = run(back, arrays_of(other, y) | {"parameters/weight": weight.swapaxes(1, 2)})["y"]
+    np.testing.assert_allclose((there * y).sum(), (x * here).sum(), rtol=1e-12)
+
+
 def test_every_layer_of_images_is_under_the_laws() -> None:
     from chainrule import layers
     from tests.layers.cases import CASES
