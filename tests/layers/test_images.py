@@ -9,8 +9,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import graph
+from chainrule.engines.native import NativeEngine
 from chainrule.errors import ConfigurationError, DtypeError, ShapeError
-from chainrule.graph import Build
+from chainrule.graph import Build, Graph, vectorize
 from chainrule.initializers import Glorot, He
 from chainrule.keys import Key
 from chainrule.layers import Applicable, Record, Scope
@@ -182,6 +183,25 @@ def test_a_transposed_convolution_is_the_adjoint_of_a_convolution(size: int, ker
     there = run(forth, arrays_of(record, x) | {"parameters/weight": weight})["y"]
     here = run(back, arrays_of(other, y) | {"parameters/weight": weight.swapaxes(1, 2)})["y"]
     np.testing.assert_allclose((there * y).sum(), (x * here).sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_gradients_sample_by_sample_are_one_graph(engine: str) -> None:
+    """`vectorize` has every op of these layers, and of what goes back through them."""
+    model = cr.Chain(
+        cr.Conv2D(4, 3, cr.tanh, stride=2), cr.ConvTranspose2D(2, 4, stride=2), cr.MaxPool2D(2), cr.DepthwiseConv2D(3),
+        cr.AveragePool2D(2, padding="same"), cr.Upsample2D(2, interpolation="bilinear"), cr.Flatten(), cr.Dense(3),
+    )  # fmt: skip
+    one, record = build(model, (1, 6, 6, 2), slopes=True)
+    wanted = Graph({name: node for name, node in one.outputs.items() if name.startswith("d ")})
+    many = vectorize(wanted, ["x"], 3)
+    x = Key(0, "x").normal((3, 1, 6, 6, 2))
+    arrays = arrays_of(record, x)
+    together = run(many, arrays, None if engine == "reference" else NativeEngine(cores=1))
+    for sample in range(3):
+        alone = run(wanted, arrays | {"x": x[sample]})
+        for name, array in alone.items():
+            np.testing.assert_allclose(together[name][sample], array, rtol=1e-9, atol=1e-11, err_msg=name)
 
 
 def test_every_layer_of_images_is_under_the_laws() -> None:
