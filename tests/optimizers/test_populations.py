@@ -18,6 +18,7 @@ from chainrule.graph.composites import step_function
 from chainrule.keys import Key
 from chainrule.optimizers import (
     SGD,
+    Accumulate,
     Adam,
     ArithmeticCrossover,
     Averaging,
@@ -290,6 +291,14 @@ def test_after_a_descent_there_is_no_place_for_it() -> None:
     for late in (GeneticAlgorithm(8), EvolutionGradient(8)):
         with pytest.raises(ConfigurationError, match="stands before what descends"):
             descend(Compose(SGD(0.1), late), parabola, 1)
+
+
+def test_what_would_be_lost_is_refused() -> None:
+    for late in (GeneticAlgorithm(8), EvolutionStrategy(population=8)):
+        for optimizer in (Compose(ClipGlobalNorm(1.0), late), Accumulate(2, late)):
+            with pytest.raises(ConfigurationError, match="asks for no gradient, so what stands before it"):
+                descend(optimizer, parabola, 1)
+    descend(Compose(Compose(), GeneticAlgorithm(8)), parabola, 1, engine="reference")
 
 
 def test_a_population_wants_a_loss() -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from chainrule import graph
 from chainrule.errors import ConfigurationError
 from chainrule.optimizers.adam import AdamDirection, check_means
-from chainrule.optimizers.populations import centred_ranks, losses_at
+from chainrule.optimizers.populations import centred_ranks, check_first, losses_at
 from chainrule.optimizers.updates import (
     Descend,
     Number,
@@ -58,6 +58,7 @@ class EvolutionGradient(Part):
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """The estimate."""
+        check_first("EvolutionGradient", scope, directions)
         pairs = self.population // 2
         deviation = scope.number("deviation", self.deviation)
         noise: Tree = {}

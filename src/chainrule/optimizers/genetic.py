@@ -16,7 +16,7 @@ from chainrule.keys import Key
 from chainrule.layers.scope import PARAMETERS
 from chainrule.optimizers.breeding import Crossover, Mutation, Selection, Tournament, UniformCrossover
 from chainrule.optimizers.evolution import check_members
-from chainrule.optimizers.populations import losses_at, order
+from chainrule.optimizers.populations import check_first, losses_at, order
 from chainrule.optimizers.updates import Optimizer, Tree, UpdateScope
 
 
@@ -71,6 +71,7 @@ class GeneticAlgorithm(Optimizer):
 
     def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
         """From the parameters to the best of the population; "population" is remembered."""
+        check_first("GeneticAlgorithm", scope, directions)
         population: Tree = {}
         for path, parameter in parameters.items():
             own = scope.record.declared[f"{PARAMETERS}/{path}"].initializer

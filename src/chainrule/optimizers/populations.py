@@ -24,6 +24,15 @@ def losses_at(scope: UpdateScope, population: Tree, parameters: Tree) -> Node:
     return graph.select(is_finite(found), found, float("inf"))
 
 
+def check_first(who: str, scope: UpdateScope, directions: Tree) -> None:
+    """Refuse updates before one that looks at losses alone: what they make of the gradient would be lost."""
+    if any(scope.gradients.get(path, direction) is not direction for path, direction in directions.items()):
+        raise ConfigurationError(
+            f"{who} asks for no gradient, so what stands before it, or around it as Accumulate does, would be lost; "
+            f"it comes first: Compose({who}(…), …)"
+        )
+
+
 def len_of(population: Tree) -> int:
     """How many members it has."""
     return next(iter(population.values())).shape[0]

@@ -100,6 +100,8 @@ class UpdateScope:
     instead: Mapping[str, Callable[[Number], Number]] = field(default_factory=dict)
     #: The loss that is descended in: for updates that ask for it at other parameters (`populations.losses_at`).
     loss: Node | None = None
+    #: The gradients of that loss, as they came before any update.
+    gradients: Mapping[str, Node] = field(default_factory=dict)
 
     def inside(self, place: int, label: str = "") -> UpdateScope:
         """The scope of an update within this one; a label stands before the names of its memory and its numbers."""

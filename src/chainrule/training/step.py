@@ -143,7 +143,7 @@ class StepState:
             host.declare(self._updates(""), parameters)  # there is no other to be told from
             return
         with scope("optimizer", absolute=True), phase("update"):
-            moves = optimizer.apply(replace(self._updates(name), loss=loss), slopes, parameters)
+            moves = optimizer.apply(replace(self._updates(name), loss=loss, gradients=slopes), slopes, parameters)
             if set(moves) != set(parameters):
                 raise ConfigurationError(f"{optimizer!r} gave directions for {sorted(moves)}, not {sorted(parameters)}")
             for path, parameter in parameters.items():
