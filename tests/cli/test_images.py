@@ -11,6 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli.imaging import make_augmentation
+from chainrule.data import ImageForm, read_image
 from chainrule.errors import ConfigurationError
 from tests.cli.calling import Command
 from tests.data.pictures import claim_of_size, photos, pixels, save
@@ -63,6 +64,13 @@ def test_a_file_is_brought_into_the_range_of_the_digits(command: Command, tmp_pa
         save(tmp_path / "files" / f"{place:02}.png", shades)
     found = [row["prediction"] for row in rows(command.works("predict", "runs/digits-1", "files"))]
     assert found == cr.load("runs/digits-1").predict(test.inputs[:20]).tolist()
+    paper = np.linspace(210, 120, 300)[None].repeat(400, axis=0)
+    paper[100:260, 120:138] *= 0.3
+    note = save(tmp_path / "note.jpg", paper.astype(np.uint8))
+    (row,) = rows(command.works("predict", "runs/digits-1", note, "--as", "digit"))
+    assert row["file"] == str(note)
+    seen = read_image(note, ImageForm(8, 8, 1, kind="digit")).reshape(1, 64).astype(int) * 16 // 255
+    assert row["prediction"] == cr.load("runs/digits-1").predict(seen.astype(np.uint8))[0]
     assert "there is no ink on the paper" in command.refuses(
         "predict", "runs/digits-1", save(tmp_path / "blank.png", np.full((90, 90), 200, np.uint8)), "--as", "digit"
     )
@@ -93,7 +101,8 @@ def test_bad_files_are_named_with_exit_code_2(command: Command, tmp_path: Path) 
     message = command.refuses("train", "photos", *TRAIN)
     assert "z.png: is damaged or cut short" in message
     assert "--skip-damaged" in message
-    output = command.works("train", "photos", "--skip-damaged", "--hidden", "8", "--epochs", "1")
+    output = command.works("train", "photos", "--skip-damaged", "--augment", "flip", "--hidden", "8", "--epochs", "1")
+    assert "changed by Flip" in output
     assert "1 damaged file left out: " in output
     assert command("evaluate", "runs/photos-2", "--quiet").code == 0
     save(folder / "dog" / "odd.png", pixels(9, 9, 3))

@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     import typer
 
     prepare_streams()
+    # What Pillow thinks of a file's metadata is no news to whoever wants its pixels; errors are told by file.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         from chainrule.cli.app import app
 

@@ -83,6 +83,23 @@ def make_augmentation(text: str | None) -> list[Augmentation]:
     return found
 
 
+def told_augmentation(augmentation: Augmentation | None) -> list[str]:
+    """What changes the images, in words, if anything does.
+
+    >>> from chainrule.augmentation import Augmentations, Elastic, Shift
+    >>> told_augmentation(Augmentations(Shift(2), Elastic()))
+    ['changed by Shift 2, Elastic 34:4']
+    """
+    words = dict(AUGMENTATIONS.values())
+    told = []
+    for part in () if augmentation is None else getattr(augmentation, "parts", (augmentation,)):
+        kind = type(part).__name__
+        names = [name for name in getattr(part, "__match_args__", ()) if name != "outside"][: len(words.get(kind, ()))]
+        numbers = ":".join(f"{getattr(part, name):g}" for name in names)
+        told.append(f"{kind} {numbers}".strip())
+    return [f"changed by {', '.join(told)}"] if told else []
+
+
 def wants_images(augmentations: Sequence[Augmentation]) -> bool:
     """Whether one of them is for images alone: mixing samples and noise serve any."""
     from chainrule.augmentation import Mixup, PixelNoise
@@ -144,7 +161,7 @@ def _levels(run: Run, images: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     scale, shift = run.preparation.scale, run.preparation.shift
-    if run.preparation.images is not None or not isinstance(scale, float) or shift != 0.0 or scale <= 1 / 255:
-        return images
+    if run.preparation.images is not None or not isinstance(scale, float) or shift != 0.0 or scale < 1 / 127:
+        return images  # from about 128 on it is the brightest of some data that makes the scale, not what they go to
     highest = round(1 / scale)
     return ((images.astype(np.int64) * highest + 127) // 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule.cli.choices import told_optimizer, told_regularizer
+from chainrule.cli.imaging import told_augmentation
 from chainrule.cli.running import command
 from chainrule.cli.screen import figure, say, say_entry
 
@@ -71,6 +72,7 @@ def tell_model(run: Run, plan: Plan) -> None:
     length = " ".join([*epochs, *stops]).removeprefix("or ")
     each = f"{steps:,} step{'s' if steps > 1 else ''} an epoch"
     told = [told_optimizer(run.optimizer), *told_regularizer(run.regularizer), f"{batch}, {each}", length]
+    told += told_augmentation(run.augmentation)
     told += [] if plan.class_weights is None else ["each class counts alike"]
     say_entry("Training", "; ".join([*told, f"seed {run.seed}"]))
     say()

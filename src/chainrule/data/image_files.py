@@ -135,10 +135,10 @@ def _eight_bits(image: Image, path: Path) -> Image:
     from PIL import Image as Pillow
 
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
             raise DataError(f"{path}: holds numbers from {values.min():,} to {values.max():,}; 8 or 16 bits are read")
-        return Pillow.fromarray(((values * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
+        return Pillow.fromarray(((values.astype(np.uint32) * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point numbers, so what is black and white in it is not known")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
