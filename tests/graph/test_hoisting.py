@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from chainrule import graph
 from chainrule.gradients import gradients
 from chainrule.graph import BATCHING, Graph, Node
-from chainrule.graph.hoisting import hoist
+from chainrule.graph.hoisting import hoist, lift
 from tests.conformance.loops import LOOPS, Loop, loss_of
 from tests.conformance.running import arrays_for, evaluate
 
@@ -19,9 +20,9 @@ def _inside(whole: Graph) -> Counter[str]:
     return Counter(n.op for n in graph.topological(whole.outputs.values(), bodies=True) if n not in outer)
 
 
-def _assert_same(whole: Graph, inputs: list[Node]) -> Graph:
+def _assert_same(whole: Graph, inputs: list[Node], move: Callable[[Graph], Graph] = hoist) -> Graph:
     arrays = arrays_for(inputs)
-    hoisted = graph.verify(hoist(whole))
+    hoisted = graph.verify(move(whole))
     a, b = evaluate(whole, arrays), evaluate(hoisted, arrays)
     for name, array in a.items():
         assert array.dtype == b[name].dtype
@@ -41,7 +42,8 @@ def _whole(loop: Loop, slopes: bool = False) -> Graph:
 def test_the_values_stay(name: str, slopes: bool, reverse: bool) -> None:
     loop = LOOPS[name](3)
     loop.reverse = reverse
-    _assert_same(_whole(loop, slopes), loop.inputs)
+    for move in (hoist, lift):
+        _assert_same(_whole(loop, slopes), loop.inputs, move)
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -121,3 +123,35 @@ def test_a_wrong_batching_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(BATCHING, "contract", lambda flags, *x, **form: graph.reverse(right(flags, *x, **form), 0))
     with pytest.raises(AssertionError):
         test_the_values_stay("lstm", False, False)
+
+
+def test_what_is_the_same_at_each_step_is_made_once() -> None:
+    w, start = graph.input("w", (3, 3), "float64"), graph.input("start", (3,), "float64")
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        def inner(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+            return [graph.tanh(graph.contract(carries[0], w, "i,ij->j"))], []
+
+        return graph.scan(inner, carries, length=2)[0], []
+
+    (end,), _ = graph.scan(body, [start], length=4)
+
+    def turned(node: Node, inputs: tuple[Node, ...]) -> Node:
+        """A product with another weight, which is made where the product stands: inside."""
+        inputs = (inputs[0], graph.transpose(graph.exp(inputs[1]))) if node.op == "contract" else inputs
+        return graph.remake(node, inputs)
+
+    whole = Graph({"end": end}).map(turned)
+    assert (_inside(whole)["transpose"], _inside(whole)["exp"]) == (1, 1)
+    lifted = _assert_same(whole, [w, start], lift)
+    # It has left both loops; a product that needs the state has not, and is not moved by `lift` where it could be.
+    assert (_inside(lifted)["transpose"], _inside(lifted)["exp"]) == (0, 0)
+    assert (_inside(lifted)["tanh"], _inside(lifted)["contract"]) == (1, 1)
+    assert lift(lifted).nodes == lifted.nodes
+
+
+def test_what_is_only_read_again_is_not_captured() -> None:
+    row, start = graph.input("row", (3,), "float64"), graph.input("start", (4, 3), "float64")
+    (end,), _ = graph.scan(lambda carries, _: ([carries[0] + graph.broadcast(row, [0], [4])], []), [start], length=4)
+    whole = Graph({"end": end})
+    assert lift(whole).nodes == whole.nodes

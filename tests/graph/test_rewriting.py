@@ -82,6 +82,11 @@ CHANGES: list[tuple[str, Node, Node]] = [
     ("sum of x·repeated", g.sum(X * rows(V), 0), g.sum(X, 0) * V),
     ("sum of x/repeated", g.sum(X / rows(V)), g.sum(g.sum(X, 0) / V)),
     ("sum of pad", g.sum(g.pad(X, [1, 0], [0, 2])), g.sum(X)),
+    (
+        "sum of pads, side by side",
+        g.pad(V, [4], [2]) + g.pad(W[:, 0], [0], [6]) + g.pad(W[1:3, 1], [8], [0]),
+        g.concatenate([W[:, 0], V, W[1:3, 1]], 0),
+    ),
     ("max of max", g.max(g.max(X, 0)), g.max(X)),
     ("max of broadcast", g.max(rows(V), 0), V),
     ("sum of contract, within", g.sum(g.contract(X, W, "bi,io->bo"), 0), g.contract(g.sum(X, 0), W, "i,io->o")),
@@ -185,6 +190,12 @@ def test_what_is_summed_of_a_convolution_is_the_product_and_not_its_windows() ->
     product = g.contract(g.window(images, [1], [3]), kernel, "nhci,ico->nho")
     (total,) = rewrite(Graph({"total": g.sum(product, (0, 1))})).outputs.values()
     assert (total.op, total.inputs[0].op) == ("sum", "contract")
+
+
+def test_pads_that_overlap_or_leave_a_gap_stay_a_sum() -> None:
+    for low in (3, 5):
+        node = g.pad(V, [0], [6]) + g.pad(V, [low], [6 - low])
+        assert _after(node).op == "add"
 
 
 def test_a_sum_of_nothing_stays_zero() -> None:

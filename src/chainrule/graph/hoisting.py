@@ -1,4 +1,4 @@
-"""hoist(graph): products that need no loop leave it, by the batching table applied to time."""
+"""What needs no loop leaves it: `lift` what is the same at each step, `hoist` products, by batching over time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ from chainrule.graph.origins import Build
 from chainrule.graph.program import Graph, map_nodes, remake, topological
 from chainrule.graph.scanning import last, scan, stack
 from chainrule.graph.vectorizing import Batching
+
+#: Ops that are nothing but another way to read, and one that is made again at each step for less than it takes to keep.
+_READ_AGAIN = frozenset("param constant iota broadcast reshape slice reverse window".split())
+
+
+def lift(graph: Graph) -> Graph:
+    """The same graph with what is the same at each step of a loop made once, before it: a weight turned round.
+
+    >>> from chainrule import graph
+    >>> w = graph.input("w", (2, 2))
+    >>> def body(carries, slices):
+    ...     return [graph.contract(carries[0], graph.exp(w), "i,ij->j")], []
+    >>> (h,), _ = graph.scan(body, [graph.input("h", (2,))], length=9)
+    >>> [node.op for node in lift(Graph({"h": h})).nodes if node.inputs]
+    ['exp', 'scan', 'last']
+    """
+    return _moved(graph, products=False)
 
 
 def hoist(graph: Graph) -> Graph:
@@ -27,12 +44,16 @@ def hoist(graph: Graph) -> Graph:
     >>> [node for node in hoist(Graph({"h": h})).nodes if node.op == "contract"]
     [<contract float32[9, 2]>]
     """
+    return _moved(graph, products=True)
+
+
+def _moved(graph: Graph, products: bool) -> Graph:
     with Build(dict(graph.origins), dict(graph.regions)) as build:
-        mapping = _map(list(graph.outputs.values()))
+        mapping = _map(list(graph.outputs.values()), products)
         return Graph.of({name: mapping[node] for name, node in graph.outputs.items()}, build)
 
 
-def _map(outputs: Sequence[Node]) -> dict[Node, Node]:
+def _map(outputs: Sequence[Node], products: bool) -> dict[Node, Node]:
     taken: dict[Node, dict[Node, None]] = {}
     for node in topological(outputs):
         if node.op == "stack":
@@ -42,7 +63,7 @@ def _map(outputs: Sequence[Node]) -> dict[Node, Node]:
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         match node.op:
             case "scan":
-                loops[node] = _Loop(node, inputs, list(taken.get(node, ())))
+                loops[node] = _Loop(node, inputs, list(taken.get(node, ())), products)
                 return node  # its readers ask the loop
             case "last":
                 index: int = node.attributes["index"]
@@ -57,10 +78,10 @@ def _map(outputs: Sequence[Node]) -> dict[Node, Node]:
 class _Loop:
     """A scan made again: ``lasts`` are its carries at the end, ``stacks`` what was taken of it, by body node."""
 
-    def __init__(self, old: Node, inputs: tuple[Node, ...], taken: Sequence[Node]) -> None:
+    def __init__(self, old: Node, inputs: tuple[Node, ...], taken: Sequence[Node], products: bool) -> None:
         n_carry, n_xs, length = (old.attributes[name] for name in ("n_carry", "n_xs", "length"))
         # Loops inside come first: what leaves them stands in this body.
-        inside = _map([*old.attributes["next"], *taken])
+        inside = _map([*old.attributes["next"], *taken], products)
         after = [inside[node] for node in old.attributes["next"]]
         given = [inside[node] for node in taken]
         sliced = range(n_carry, n_carry + n_xs)
@@ -69,10 +90,12 @@ class _Loop:
         carries, slices = places[:n_carry], places[n_carry : n_carry + n_xs]
 
         carried, moving = _above([*after, *given], carries), _above([*after, *given], slices)
-        early = _topmost([*after, *given], moving - carried)
+        early = _topmost([*after, *given], moving - carried) if products else []
         late = set(topological(given, stop={*topological(after), *early}))
-        sunk = _above(given, {node for node in late if node.op == "contract"})
-        if not early and not sunk:
+        sunk = _above(given, {node for node in late if node.op == "contract"} if products else set())
+        # What the loop is made again with stands outside, and with it whatever is made of that alone.
+        same = {*topological([*after, *given])} - carried - moving
+        if not early and not sunk and all(node.op in _READ_AGAIN for node in same):
             node = make("scan", inputs, **{**old.attributes, "next": tuple(after)})
             self.lasts = [last(node, n) for n in range(n_carry)]
             self.stacks = {x: stack(node, inside[x]) for x in taken}

@@ -21,7 +21,7 @@ _no_axes = same(lambda node: not node.attributes["axes"])
 REWRITES: dict[str, tuple[Rewrite, ...]] = {
     "neg": (lambda node, make: node.inputs[0].inputs[0] if node.inputs[0].op == "neg" else None,),
     "not": (lambda node, make: node.inputs[0].inputs[0] if node.inputs[0].op == "not" else None,),
-    "add": (arithmetic.neutral(0, both=True), arithmetic.of_add),
+    "add": (arithmetic.neutral(0, both=True), arithmetic.of_add, moves.of_pieces),
     "sub": (arithmetic.neutral(0, both=False), arithmetic.of_sub),
     "mul": (arithmetic.neutral(1, both=True), arithmetic.of_mul),
     "div": (arithmetic.neutral(1, both=False),),

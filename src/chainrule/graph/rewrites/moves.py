@@ -111,6 +111,35 @@ def _slice_of_pad(x: Node, ranges: list[tuple[int, int, int]], make: Make) -> No
     return _sliced(make, x.inputs[0], parts)
 
 
+def of_pieces(node: Node, make: Make) -> Node | None:
+    """A sum of arrays padded with zeros, each to its own place, which fill an axis: they stand side by side."""
+    found: dict[int, Node] = {}
+    axes: set[int] = set()
+    waiting = [node]
+    while waiting:
+        term = waiting.pop()
+        if term.op == "add":
+            waiting.extend(term.inputs)
+            continue
+        if term.op != "pad" or any(term.attributes["interior"]) or term.attributes["value"] != 0:
+            return None
+        x, low = term.inputs[0], term.attributes["low"]
+        moved = [axis for axis, size in enumerate(term.shape) if size != x.shape[axis] or low[axis]]
+        if len(moved) != 1 or low[moved[0]] in found or not x.size:
+            return None
+        axes.update(moved)
+        found[low[moved[0]]] = x
+    if len(axes) != 1:
+        return None
+    (axis,), end = axes, 0
+    for start in sorted(found):
+        if start != end:
+            return None
+        end += found[start].shape[axis]
+    whole = end == node.shape[axis]
+    return make("concatenate", *(found[start] for start in sorted(found)), axis=axis) if whole else None
+
+
 def one_number(node: Node, make: Make) -> Node | None:
     """Moving equal numbers about leaves equal numbers."""
     number = repeated_number(node.inputs[0])
