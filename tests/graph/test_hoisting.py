@@ -9,7 +9,7 @@ import pytest
 from chainrule import graph
 from chainrule.gradients import gradients
 from chainrule.graph import BATCHING, Graph, Node
-from chainrule.graph.hoisting import hoist, lift
+from chainrule.graph.hoisting import hoist, hoist_invariant
 from tests.conformance.loops import LOOPS, Loop, loss_of
 from tests.conformance.running import arrays_for, evaluate
 
@@ -42,7 +42,7 @@ def _whole(loop: Loop, slopes: bool = False) -> Graph:
 def test_the_values_stay(name: str, slopes: bool, reverse: bool) -> None:
     loop = LOOPS[name](3)
     loop.reverse = reverse
-    for move in (hoist, lift):
+    for move in (hoist, hoist_invariant):
         _assert_same(_whole(loop, slopes), loop.inputs, move)
 
 
@@ -143,15 +143,15 @@ def test_what_is_the_same_at_each_step_is_made_once() -> None:
 
     whole = Graph({"end": end}).map(turned)
     assert (_inside(whole)["transpose"], _inside(whole)["exp"]) == (1, 1)
-    lifted = _assert_same(whole, [w, start], lift)
-    # It has left both loops; a product that needs the state has not, and is not moved by `lift` where it could be.
+    lifted = _assert_same(whole, [w, start], hoist_invariant)
+    # It has left both loops; a product that needs the state has not, and is not moved by `hoist_invariant` where it could be.
     assert (_inside(lifted)["transpose"], _inside(lifted)["exp"]) == (0, 0)
     assert (_inside(lifted)["tanh"], _inside(lifted)["contract"]) == (1, 1)
-    assert lift(lifted).nodes == lifted.nodes
+    assert hoist_invariant(lifted).nodes == lifted.nodes
 
 
 def test_what_is_only_read_again_is_not_captured() -> None:
     row, start = graph.input("row", (3,), "float64"), graph.input("start", (4, 3), "float64")
     (end,), _ = graph.scan(lambda carries, _: ([carries[0] + graph.broadcast(row, [0], [4])], []), [start], length=4)
     whole = Graph({"end": end})
-    assert lift(whole).nodes == whole.nodes
+    assert hoist_invariant(whole).nodes == whole.nodes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.graph import building
 from chainrule.graph.building import *
-from chainrule.graph.hoisting import hoist, lift
+from chainrule.graph.hoisting import hoist, hoist_invariant
 from chainrule.graph.node import Node, Scalar, Shape, live_nodes, make
 from chainrule.graph.ops import DTYPES, ELEMENTWISE, FLOATS, INTEGERS, OPS, Op
 from chainrule.graph.origins import Build, Origin, Region, active_build, phase, scope
@@ -17,7 +17,7 @@ from chainrule.graph.verifying import verify
 
 __all__ = [
     "BATCHING", "DTYPES", "ELEMENTWISE", "FLOATS", "INTEGERS", "OPS", "Build", "Graph", "Node", "Op", "Origin",
-    "Region", "Scalar", "Shape", "active_build", "expression", "hoist", "last", "lift", "live_nodes", "make",
-    "map_nodes", "phase", "remake", "rewrite", "scan", "scope", "show", "stack", "topological", "vectorize", "verify",
+    "Region", "Scalar", "Shape", "active_build", "expression", "hoist", "hoist_invariant", "last", "live_nodes",
+    "make", "map_nodes", "phase", "remake", "rewrite", "scan", "scope", "show", "stack", "topological", "vectorize", "verify",
 ]  # fmt: skip
 __all__ += building.__all__

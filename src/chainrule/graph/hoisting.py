@@ -1,4 +1,4 @@
-"""What needs no loop leaves it: `lift` what is the same at each step, `hoist` products, by batching over time."""
+"""What needs no loop leaves it: `hoist_invariant` what is the same at each step, `hoist` products, by batching over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chainrule.graph.vectorizing import Batching
 _READ_AGAIN = frozenset("param constant iota broadcast reshape slice reverse window".split())
 
 
-def lift(graph: Graph) -> Graph:
+def hoist_invariant(graph: Graph) -> Graph:
     """The same graph with what is the same at each step of a loop made once, before it: a weight turned round.
 
     >>> from chainrule import graph
@@ -23,7 +23,7 @@ def lift(graph: Graph) -> Graph:
     >>> def body(carries, slices):
     ...     return [graph.contract(carries[0], graph.exp(w), "i,ij->j")], []
     >>> (h,), _ = graph.scan(body, [graph.input("h", (2,))], length=9)
-    >>> [node.op for node in lift(Graph({"h": h})).nodes if node.inputs]
+    >>> [node.op for node in hoist_invariant(Graph({"h": h})).nodes if node.inputs]
     ['exp', 'scan', 'last']
     """
     return _moved(graph, products=False)

@@ -23,7 +23,7 @@ from chainrule.engines.native.program import NativeProgram
 from chainrule.engines.native.steps import in_steps
 from chainrule.engines.protocol import Engine, Program
 from chainrule.errors import EngineError
-from chainrule.graph import Graph, lift, rewrite, topological
+from chainrule.graph import Graph, hoist_invariant, rewrite, topological
 
 _KNOWN = {*EMIT, *LOOPS, "input", "param", "scan", "last", "stack"}
 #: Programs of this process that are still in use, by name.
@@ -91,7 +91,7 @@ class NativeEngine:
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
         lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)
-        lowered = lift(lay_out(in_steps(lowered, axes)))
+        lowered = hoist_invariant(lay_out(in_steps(lowered, axes)))
         write = functools.partial(write_module, target=chosen, cores=self.cores, one_by_one=self.one_by_one)
         written = write(lowered, profile=self.profile)
         if self.verify:
