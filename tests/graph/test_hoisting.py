@@ -144,7 +144,7 @@ def test_what_is_the_same_at_each_step_is_made_once() -> None:
     whole = Graph({"end": end}).map(turned)
     assert (_inside(whole)["transpose"], _inside(whole)["exp"]) == (1, 1)
     lifted = _assert_same(whole, [w, start], hoist_invariant)
-    # It has left both loops; a product that needs the state has not, and is not moved by `hoist_invariant` where it could be.
+    # It has left both loops; the product, which needs the state, has not.
     assert (_inside(lifted)["transpose"], _inside(lifted)["exp"]) == (0, 0)
     assert (_inside(lifted)["tanh"], _inside(lifted)["contract"]) == (1, 1)
     assert hoist_invariant(lifted).nodes == lifted.nodes

@@ -18,6 +18,7 @@ from chainrule.graph.verifying import verify
 __all__ = [
     "BATCHING", "DTYPES", "ELEMENTWISE", "FLOATS", "INTEGERS", "OPS", "Build", "Graph", "Node", "Op", "Origin",
     "Region", "Scalar", "Shape", "active_build", "expression", "hoist", "hoist_invariant", "last", "live_nodes",
-    "make", "map_nodes", "phase", "remake", "rewrite", "scan", "scope", "show", "stack", "topological", "vectorize", "verify",
+    "make", "map_nodes", "phase", "remake", "rewrite", "scan", "scope", "show", "stack", "topological", "vectorize",
+    "verify",
 ]  # fmt: skip
 __all__ += building.__all__

@@ -1,4 +1,4 @@
-"""What needs no loop leaves it: `hoist_invariant` what is the same at each step, `hoist` products, by batching over time."""
+"""What needs no loop leaves it: what is the same at each step, and products, by the batching table applied to time."""
 
 from __future__ import annotations
 
