@@ -247,8 +247,9 @@ column, where PyTorch is compared with itself.
 Weights decay in both, biases in neither: here that is the rule, in PyTorch a group of their own with `weight_decay=0`.
 Rprop goes by signs alone: once the loss is near 0, rounding turns the signs of weights that the loss hardly depends on
 (after 60 steps: losses within 2e-9 of each other, a weight 180 apart, loss 0.0001). The rows end before that.
-What only one of the two has is not in the table: Lion and delta-bar-delta here; RAdam, ASGD, Adafactor, Muon and
-SparseAdam there.
+What only one of the two has is not in the table: Lion, delta-bar-delta, K-FAC and the learners by populations here;
+RAdam, ASGD, Adafactor, Muon and SparseAdam there. L-BFGS is in both, but searches along its line here and takes steps
+of a fixed length there; the tests hold it to SciPy's.
 
 chainrule {cr.__version__} (native engine), PyTorch {torch.__version__}, NumPy {np.__version__}, {machine}.
 """
