@@ -119,6 +119,7 @@ def test_a_named_link_leads_to_the_line_of_its_definition() -> None:
         assert line is not None
         assert name.rpartition(".")[2] in lines[line - 1]
     assert code_pages.line_of(source, "no_such_name") is None
+    assert code_pages.line_of(source, "Node (of a layer") is None
 
 
 def test_terms_are_found_in_both_languages(pages: dict[str, str]) -> None:

@@ -32,6 +32,8 @@ def line_of(source: str, name: str) -> int | None:
     >>> line_of("class A:\\n    def go(self): ...\\nclass B:\\n    def go(self): ...\\n", "B.go")
     4
     """
+    if not re.fullmatch(r"[\w.]+(\(\))?", name):  # the text of a link that names nothing, such as a sentence
+        return None
     start, line = 0, None
     for part in name.removesuffix("()").split("."):
         defined = re.compile(rf'^ *(?:class|(?:async )?def) {part}\b|^{part}\b *[:=]|^ *"{part}":', re.MULTILINE)
