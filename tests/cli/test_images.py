@@ -53,6 +53,10 @@ def test_a_folder_from_training_to_prediction(command: Command, tmp_path: Path) 
     command.works("predict", "runs/photos-1", "grey.jpg", "--output", "said.csv")
     assert rows(Path("said.csv").read_text())[0]["file"] == "grey.jpg"
     save(tmp_path / "photos" / "cat" / "new.png", pixels(8, 6, 3))
+    assert "none: the network that train would make" in command.works("diagnose", "others")
+    assert command("doctor", "--plan", "others").code == 0
+    assert "others is not a run" not in command("rate", "others").errors
+    assert "is not a run" in command.refuses("diagnose", tmp_path / "runs")
     assert "is not what it was when" in command.refuses("evaluate", "runs/photos-1")
 
 
@@ -64,6 +68,13 @@ def test_a_file_is_brought_into_the_range_of_the_digits(command: Command, tmp_pa
         save(tmp_path / "files" / f"{place:02}.png", shades)
     found = [row["prediction"] for row in rows(command.works("predict", "runs/digits-1", "files"))]
     assert found == cr.load("runs/digits-1").predict(test.inputs[:20]).tolist()
+    for place in range(20):
+        source = tmp_path / "files" / f"{place:02}.png"
+        target = tmp_path / "by-class" / str(np.asarray(test.targets)[place])
+        target.mkdir(parents=True, exist_ok=True)
+        source.rename(target / source.name)
+    expected = sum(one == str(label) for one, label in zip(found, np.asarray(test.targets)[:20], strict=True))
+    assert f"{expected} of 20 right" in command.works("evaluate", "runs/digits-1", "by-class")
     paper = np.linspace(210, 120, 300)[None].repeat(400, axis=0)
     paper[100:260, 120:138] *= 0.3
     note = save(tmp_path / "note.jpg", paper.astype(np.uint8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,20 @@ def test_three_ways_to_the_same_training(tmp_path: Path) -> None:
         assert all(run.arrays[name].tobytes() == array.tobytes() for name, array in runs[0].arrays.items())
     runs[0].save(tmp_path / "run")
     assert cr.load(tmp_path / "run").preparation.images == cr.data.ImageForm(8, 6, 3)
+
+
+def test_a_mapped_file_takes_the_memory_of_an_image_or_two(tmp_path: Path) -> None:
+    for number in range(60):
+        save(tmp_path / "photos" / str(number % 2) / f"{number}.png", pixels(64, 64, 3))
+    peaks = []
+    for into in (None, tmp_path / "photos.npy"):
+        tracemalloc.start()
+        cr.data.images(tmp_path / "photos", into=into)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    whole = 60 * 64 * 64 * 3
+    assert peaks[0] > whole
+    assert peaks[1] < whole / 4
 
 
 def test_train_and_test_parts(tmp_path: Path) -> None:

@@ -71,9 +71,11 @@ def diagnose(
 
 def _is_data(name: str) -> bool:
     """Whether this names data, and no folder."""
-    from chainrule.cli.sources import TABLES, is_name
+    from chainrule.cli.sources import TABLES, is_image_folder, is_name
 
-    return not Path(name).is_dir() and (is_name(name) or Path(name).suffix.lower() in (*TABLES, ".npz"))
+    if Path(name).is_dir():
+        return is_image_folder(name)
+    return is_name(name) or Path(name).suffix.lower() in (*TABLES, ".npz")
 
 
 def _tried(data: str, target: str | None, engine: str | None) -> tuple[Run, Dataset]:

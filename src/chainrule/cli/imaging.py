@@ -153,10 +153,10 @@ def read_blocks(
                 continue
             kept.append(path)
         if kept:
-            yield kept, _levels(run, np.stack(images)).reshape(len(kept), *shape)
+            yield kept, in_range(run, np.stack(images)).reshape(len(kept), *shape)
 
 
-def _levels(run: Run, images: NDArray[Any]) -> NDArray[Any]:
+def in_range(run: Run, images: NDArray[Any]) -> NDArray[Any]:
     """Images of 0 … 255 in the range of the data a run knows: the small digits that come along go to 16."""
     import numpy as np
 

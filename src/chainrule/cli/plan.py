@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli.choices import told_optimizer
 from chainrule.cli.running import command, open_run
 from chainrule.cli.screen import say, say_entry
-from chainrule.cli.sources import TABLES, ask_for_target, hold_out, is_name, reopen
+from chainrule.cli.sources import TABLES, ask_for_target, hold_out, is_image_folder, is_name, reopen
 from chainrule.cli.training import Plan, untrained
 from chainrule.errors import ConfigurationError, DataError, EngineError
 from chainrule.training.callbacks import Callback
@@ -125,7 +125,8 @@ def _opened(asked: str, settings: Mapping[str, Any], *, profile: bool) -> tuple[
 
     engine = choose("native", profile=profile)
     folder = Path(asked)
-    if is_name(asked) or (folder.suffix.lower() in _FILES and not folder.is_dir()):
+    file = folder.suffix.lower() in _FILES and not folder.is_dir()
+    if is_name(asked) or file or is_image_folder(asked):
         if folder.suffix.lower() in TABLES and "target" not in settings:
             ask_for_target(asked, "doctor", "--plan")
         run, (part, _, _) = untrained(asked, settings, Plan(), engine)

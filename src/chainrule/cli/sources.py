@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -145,15 +146,15 @@ def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) ->
 
 def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:
     """All images of a folder of one folder a class, in the form that a run knows."""
-    from chainrule.cli.imaging import image_form
+    from chainrule.cli.imaging import image_form, in_range
     from chainrule.data import images
 
     form = image_form(run)
     colour = "grey" if form.channels == 1 else "rgb"
     found = images(folder, size=(form.height, form.width), colour=colour, fit=form.fit, classes=run.classes)
-    if run.spec is not None and found.sample_shape != run.spec.arrays["inputs"][0]:
-        raise DataError(f"{run.name} sees images as rows of numbers; `chainrule predict` takes image files for it")
-    return replace(found, preparation=run.preparation), f"all {len(found):,} images of {folder}"
+    shape = form.shape if run.spec is None else run.spec.arrays["inputs"][0]
+    inputs = in_range(run, found.inputs).reshape(len(found), *shape)  # in rows, if that is how the run sees them
+    return replace(found, inputs=inputs, preparation=run.preparation), f"all {len(found):,} images of {folder}"
 
 
 def fingerprint(*parts: Dataset) -> str:
@@ -189,6 +190,22 @@ def is_name(data: str) -> bool:
     from chainrule.data import names
 
     return data in names()
+
+
+def is_image_folder(data: str) -> bool:
+    """Whether this is a folder of images, or of folders of them, and no run."""
+    from chainrule.data.image_listing import SUFFIXES
+
+    folder = Path(data)
+    if not folder.is_dir() or (folder / "run.toml").exists():
+        return False
+    inside = [entry for entry in folder.iterdir() if entry.is_dir()]
+    return any(
+        entry.suffix.lower() in SUFFIXES
+        for place in [folder, *inside]
+        if os.access(place, os.R_OK | os.X_OK)
+        for entry in place.iterdir()
+    ) or any((folder / name).is_dir() for name in ("train", "test"))
 
 
 def _is_source(settings: list[Any]) -> bool:
