@@ -122,6 +122,17 @@ def test_a_named_link_leads_to_the_line_of_its_definition() -> None:
     assert code_pages.line_of(source, "Node (of a layer") is None
 
 
+def test_every_link_to_code_whatever_its_text_finds_its_page(pages: dict[str, str]) -> None:
+    count = 0
+    for page, text in pages.items():
+        for words, file in re.findall(r"\[([^\]\n]+)\]\(([^)#\s:]+\.py)\)", text):
+            source = ((ROOT / page).parent / file).resolve()
+            line = code_pages.line_of(source.read_text(encoding="utf-8"), words.strip("`"))
+            assert line is None or line > 0
+            count += line is not None
+    assert count > 200
+
+
 def test_terms_are_found_in_both_languages(pages: dict[str, str]) -> None:
     words = terms.words(pages["docs/glossary"])
     assert len(words) == len(set(words.values())) > 80
