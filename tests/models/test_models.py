@@ -16,6 +16,7 @@ from chainrule.errors import ConfigurationError
 from chainrule.graph import Build, Graph
 from chainrule.keys import Key
 from chainrule.layers import Record, Scope
+from chainrule.models.codes import DIGITS
 from chainrule.models.lenet import TABLE
 
 
@@ -39,6 +40,7 @@ def count(record: Record, below: str = "") -> int:
         (models.resnet20(projections=True), (32, 32, 3), 272_474),
         (models.mobile(1000, (224, 224, 3), width=1.0), (224, 224, 3), 4_231_976),
         (models.lenet5(), (28, 28, 1), 60_000 + 850),
+        (models.lenet5(10, (32, 32, 1), distances=True), (32, 32, 1), 60_000),
     ],
 )  # fmt: skip
 def test_models_are_as_large_as_published(model: cr.Chain, shape: tuple[int, ...], published: int) -> None:
@@ -100,6 +102,18 @@ def test_first_weights_are_by_the_inputs_of_each_unit() -> None:
     assert np.abs(parameters["5.weight"][..., -6:]).max() <= 2.4 / 150
 
 
+def test_the_drawings_are_ten_different_ones_and_distances_are_logits() -> None:
+    assert len(DIGITS) == len({*DIGITS}) == 10
+    assert {len(code) for code in DIGITS} == {7 * 12}
+    with Build():
+        y = Scope(Record("float64")).apply(
+            models.CodeDistance(("##.", ".#.")), graph.input("x", (2, 3), "float64"), name=""
+        )
+    program = ReferenceEngine().compile(Graph({"y": y}))
+    found = program.run({"x": np.array([[1.0, 1.0, -1.0], [0.0, 0.0, 2.0]])})["y"]
+    np.testing.assert_array_equal(found, [[0, -4], [-(1 + 1 + 9), -(1 + 1 + 9)]])
+
+
 def test_its_activation_is_one_at_one() -> None:
     program = ReferenceEngine().compile(Graph({"y": models.scaled_tanh(graph.input("x", (3,), "float64"))}))
     found = program.run({"x": np.array([-1.0, 0.0, 1.0])})["y"]
@@ -133,6 +147,9 @@ def of(make: Any, *given: Any) -> Any:
         (lambda: models.lenet5(10, (8, 8, 1)), "lenet5: its images are grey, 28×28 or 32×32, and these are 8×8×1"),
         (lambda: models.TableConv2D(()), "connections is a tuple with a tuple of different channels for each output"),
         (lambda: models.TableConv2D(((0, 0),)), r"not \(\(0, 0\),\)"),
+        (lambda: models.lenet5(5, distances=True), "there are drawings of 10 digits, and 5 outputs are wanted"),
+        (lambda: models.CodeDistance(("#.", "#")), "CodeDistance: codes are two or more texts of # and ., all of one"),
+        (lambda: models.CodeDistance(("#a", "##")), "all of one length, not"),
         (lambda: models.mobile(width=0), "mobile: width is a number above 0, 1.0 in the paper, not 0"),
     ],
 )  # fmt: skip
@@ -142,13 +159,14 @@ def test_what_does_not_fit_a_model_is_refused(make: Any, message: str) -> None:
 
 
 def test_models_are_saved_and_have_names(tmp_path: Path) -> None:
-    data = cr.data.from_arrays(Key(0).normal((4, 28 * 28)), np.array([0, 1, 0, 1]))
-    for name, make in models.BY_NAME.items():
-        model = make(2, (28, 28, 1))
+    data = cr.data.from_arrays(Key(0).normal((10, 28 * 28)), np.arange(10))
+    made = dict(models.BY_NAME) | {"distances": lambda *given: models.lenet5(distances=True)}
+    for name, make in made.items():
+        model = make(10, (28, 28, 1))
         run = cr.prepare(model, data, batch_size=2, engine="reference")
         run.save(tmp_path / name)
         assert cr.load(tmp_path / name, engine="reference").model == model
-        assert "Dense" in run.summary()
+        assert "parameters" in run.summary()
 
 
 def test_a_small_one_learns_digits() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.layers import Chain
+from chainrule.models.codes import CodeDistance
 from chainrule.models.lenet import TableConv2D, lenet5, scaled_tanh
 from chainrule.models.mobile import mobile
 from chainrule.models.resnet import resnet20
@@ -18,4 +19,4 @@ BY_NAME: dict[str, Callable[[int, tuple[int, int, int]], Chain]] = {
     "mobile": mobile,
 }
 
-__all__ = ["BY_NAME", "TableConv2D", "lenet5", "mobile", "resnet20", "scaled_tanh", "simple_cnn"]
+__all__ = ["BY_NAME", "CodeDistance", "TableConv2D", "lenet5", "mobile", "resnet20", "scaled_tanh", "simple_cnn"]

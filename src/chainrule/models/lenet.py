@@ -32,6 +32,7 @@ from chainrule.layers.convolution import Kernel
 from chainrule.layers.scope import one_input
 from chainrule.layers.windows import Padding, Sizes, is_whole
 from chainrule.models.checking import Shape, images
+from chainrule.models.codes import DIGITS, CodeDistance
 
 #: Which maps of S2 each map of C3 sees: Table I of the paper.
 TABLE = (
@@ -115,7 +116,7 @@ class TableConv2D(Kernel):
         return self._finished(scope, self._product(x, kernel, lengths, 1))
 
 
-def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1)) -> Chain:
+def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1), *, distances: bool = False) -> Chain:
     """LeNet-5, the network that read cheques: grey images of 28×28, in the middle of 32×32, or of 32×32.
 
     As in the paper: pixels from 0 to 1 become -0.1 (background) to 1.175; C1, 6 maps of 5×5; S2, the sum of each 2×2
@@ -124,9 +125,12 @@ def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1)) -> Chain:
     1.7159·tanh(2x/3) after its sum. First weights are uniform in ±2.4 by the number of inputs. Up to F6 that is 60,000
     parameters, layer by layer those of the paper: 156, 12, 1,516, 32, 48,120, 10,164.
 
-    Not as in the paper: the last layer gives logits, for a softmax with cross-entropy, and has 10·84 weights and 10
-    biases that are learned; there it was ten distances from fixed drawings of the digits, under another loss. Biases
-    start at 0. Training is yours: the paper's was by second derivatives, one image a step.
+    The last layer gives logits for cross-entropy, by 10·84 weights and 10 biases that are learned. With ``distances``
+    it is the paper's: how far the 84 units, 7×12, are from a fixed drawing of each digit, nothing of it learned.
+
+    Not as in the paper: the drawings are ours; the loss with ``distances`` is the paper's (its equation 9) without the
+    class for what is no digit; biases start at 0. Training is yours: the paper's was by second derivatives, one image
+    a step. With first weights this small, plain descent learns nothing visible for some hundred steps.
 
     >>> from chainrule.layers import Record, Scope
     >>> record = Record("float32")
@@ -148,7 +152,11 @@ def lenet5(outputs: int = 10, shape: Shape = (28, 28, 1)) -> Chain:
     layers += [Rescale(1.275, -0.1), _convolution(6, 25), _subsampling()]
     layers.append(TableConv2D(TABLE, 5, scaled_tanh))
     layers += [_subsampling(), _convolution(120, 400), Flatten(), Dense(84, scaled_tanh, weight=_first(120))]
-    return Chain(*layers, Dense(outputs, weight=_first(84)))
+    if distances and outputs != len(DIGITS):
+        raise ConfigurationError(
+            f"lenet5: there are drawings of {len(DIGITS)} digits, and {outputs} outputs are wanted"
+        )
+    return Chain(*layers, CodeDistance(DIGITS) if distances else Dense(outputs, weight=_first(84)))
 
 
 def _convolution(maps: int, inputs: int) -> Conv2D:
