@@ -117,7 +117,8 @@ class _Driver(Driver):
             if there is None:
                 self._tell(arrays, here)
                 break
-            step, change = there.parameters - here.parameters, there.gradient - here.gradient
+            moves = (there.parameters - here.parameters, there.gradient - here.gradient)
+            step, change = (move.astype(memory[_STEPS].dtype).astype(np.float64) for move in moves)  # as they are kept
             # Rounding can make the curvature along a step what it is not; a pair that is not above 0 spoils H.
             if step @ change > 1e-10 * np.linalg.norm(step) * np.linalg.norm(change):
                 memory[_STEPS] = np.concatenate([memory[_STEPS][1:], step[None]], dtype=memory[_STEPS].dtype)
