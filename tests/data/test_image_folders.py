@@ -124,8 +124,8 @@ def test_sizes_that_differ_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         cr.data.images(folder)
     assert str(caught.value) == (
-        f"{odd}: is 9×4 pixels (width × height), and 10 of the 11 images are 6×8; 1 differ, in 2 sizes. Bring all to "
-        "one size: size=(8, 6), (height, width)"
+        f"{odd}: is 9×4 pixels (width × height), and 10 of the 11 images are 6×8; in all there are 2 sizes. Bring "
+        "all to one size: size=(8, 6), (height, width)"
     )
     assert len(cr.data.images(folder, size=(8, 6))) == 11
 
@@ -156,6 +156,16 @@ def test_damaged_files_are_named_and_skipped_only_when_asked(tmp_path: Path) -> 
     assert caught.value.run is not None or "sample" in str(caught.value)
 
 
+def test_all_that_is_left_out_is_named(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", each=9)
+    for number in range(1, 9):
+        (folder / "cat" / f"{number}.png").write_text("hello")
+    note = cr.data.images(folder, skip_damaged=True).note
+    assert note.startswith("8 damaged files left out: ")
+    assert all(f"{number}.png" in note for number in range(1, 9))
+    assert note.count("is no image") == 5
+
+
 def test_a_class_whose_images_are_all_damaged_is_told(tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", "cat dog bird", each=1)
     (folder / "dog" / "0.png").write_text("hello")
@@ -176,7 +186,7 @@ def test_what_is_no_image_and_what_is_cut_is_noted(tmp_path: Path) -> None:
     frames[0].save(folder / "cat" / "9.gif", save_all=True, append_images=frames[1:])
     note = cr.data.images(folder).note
     assert note == (
-        "1 files are no images by their names: dog/notes.txt; of 1 animations only the first picture is taken: 9.gif"
+        "left aside, as by name no image: dog/notes.txt; 1 animation of which the first picture is taken: 9.gif"
     )
 
 

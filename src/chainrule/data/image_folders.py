@@ -147,14 +147,12 @@ def _surveyed(
         wanted = _common_size(paths, list(headers.values()))
     if channels is None:
         channels = 1 if all(header.grey for header in headers.values()) else 3
-    note = (
-        [f"{len(listing.left_out):,} files are no images by their names: {_few(listing.left_out)}"]
-        if listing.left_out
-        else []
-    )
+    note: list[str] = []
+    if listing.left_out:
+        note.append(f"left aside, as by name no image: {_few(listing.left_out)}")
     animated = [path.name for path, header in zip(paths, headers.values(), strict=True) if header.animated]
     if animated:
-        note.append(f"of {len(animated):,} animations only the first picture is taken: {_few(animated)}")
+        note.append(f"{_counted(len(animated), 'animation')} of which the first picture is taken: {_few(animated)}")
     if skipped:
         note.append(_told_skipped(skipped))
     form = ImageForm(*wanted, channels, fit)
@@ -166,10 +164,10 @@ def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int,
     usual, _ = counted.most_common(1)[0]
     if len(counted) > 1:
         place = next(n for n, header in enumerate(headers) if (header.height, header.width) != usual)
-        other, count = headers[place], sum(counted.values()) - counted[usual]
+        other = headers[place]
         raise DataError(
             f"{paths[place]}: is {other.width}×{other.height} pixels (width × height), and {counted[usual]:,} of the "
-            f"{len(paths):,} images are {usual[1]}×{usual[0]}; {count:,} differ, in {len(counted):,} sizes. Bring all "
+            f"{len(paths):,} images are {usual[1]}×{usual[0]}; in all there are {len(counted):,} sizes. Bring all "
             f"to one size: size=({usual[0]}, {usual[1]}), (height, width)"
         )
     return usual
@@ -254,8 +252,16 @@ def _notes(note: Sequence[str], skipped: Sequence[str]) -> str:
 
 
 def _told_skipped(skipped: Sequence[str]) -> str:
-    return f"{len(skipped):,} damaged file{'s' * (len(skipped) > 1)} left out: {_few(skipped)}"
+    """How many files were left out, why the first of them, and all by their names: what is lost must be seen."""
+    first, rest = skipped[:5], [told.partition(": ")[0] for told in skipped[5:]]
+    return f"{_counted(len(skipped), 'damaged file')} left out: {', '.join(first)}" + (
+        f"; and {', '.join(rest)}" if rest else ""
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return ", ".join(names[:5]) + (f", … ({len(names):,} in all)" if len(names) > 5 else "")
