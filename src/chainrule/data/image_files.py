@@ -126,8 +126,8 @@ def _upright(image: Image) -> Image:
     from PIL import ImageOps
 
     image.load()
-    turned = ImageOps.exif_transpose(image)
-    return image if turned is None else turned
+    ImageOps.exif_transpose(image, in_place=True)  # a large image is not copied for it
+    return image
 
 
 def _eight_bits(image: Image, path: Path) -> Image:
@@ -138,12 +138,18 @@ def _eight_bits(image: Image, path: Path) -> Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 0xFFFF:
             raise DataError(f"{path}: holds numbers from {values.min():,} to {values.max():,}; 8 or 16 bits are read")
-        return Pillow.fromarray(((values.astype(np.uint32) * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
+        levels = values.astype(np.uint32)
+        levels *= 255
+        levels += 0x7FFF
+        levels //= 0xFFFF
+        return Pillow.fromarray(levels.astype(np.uint8))
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point numbers, so what is black and white in it is not known")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", clear.size, "white"), clear).convert("RGB")
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
+        paper = Pillow.new("RGB", clear.size, "white")
+        paper.paste(clear, (0, 0), clear)
+        return paper
     return image if image.mode != "P" else image.convert("RGB")
 
 
