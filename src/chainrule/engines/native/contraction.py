@@ -16,7 +16,7 @@ from chainrule.engines.native.sharing import Share, tile_rows
 from chainrule.engines.native.text import Value
 from chainrule.engines.native.tiles import NEAR, Range, Tile, write_tile
 from chainrule.engines.native.types import BYTES, literal, power_of_two
-from chainrule.engines.native.windows import inside_rows, smallest
+from chainrule.engines.native.windows import inside_rows, largest, smallest
 
 #: The most vectors of sums that a tile of joint letters holds at a time, with what they are made of.
 _SUMS = 26
@@ -44,10 +44,11 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     after = many > 1 or bool(joint)
 
     # What a store has just left is dear to read, so a tile is finished when others have come between: when its panel
-    # is, or all panels are, if that still lies near.
+    # is, or all panels are, if that still lies near; else when the next tile is.
     size = BYTES[t.root.dtype]
     every = (0, height) if shared != t.row or t.row < 0 else ("%lo", "%hi")
     panel = lanes * vectors
+    aligned = part is None or shared != t.row or part.unit % rows == 0
     late = 2 if height * t.size[t.column] * size <= NEAR else 1 if height * panel * size <= NEAR else 0
 
     def finished(level: int, at: dict[int, Value], rows: Range, columns: Range) -> None:
@@ -59,7 +60,11 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
             e.enter()
             spots = [{t.row: e.writer.add(row, r)} for r in range(many)]
             write_tile(e, t, at, spots, column, counts, lanes, block, checked=shared == t.row and bool(t.bordered))
-            finished(0, at, (row, e.writer.add(row, many)), (column, e.writer.add(column, sum(counts))))
+            if aligned:
+                before = largest(e.writer, e.writer.sub(row, rows), every[0])
+                finished(0, at, (before, row), (column, e.writer.add(column, sum(counts))))
+            else:
+                finished(0, at, (row, e.writer.add(row, many)), (column, e.writer.add(column, sum(counts))))
             e.leave()
 
         if joint:
@@ -71,6 +76,9 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
             _edges_apart(e, t, height, rows, turn)
         else:
             _steps(e, height, rows, 1, part if shared == t.row else None, turn)
+        if aligned:
+            last = e.writer.mul(e.writer.div(e.writer.sub(every[1], 1), rows), rows)
+            finished(0, at, (last, every[1]), (column, e.writer.add(column, sum(counts))))
 
     def panels(at: dict[int, Value]) -> None:
         def turn(column: Value, wide: int) -> None:

@@ -197,12 +197,13 @@ def _fetch_ahead(
     w, size = e.writer, BYTES[t.root.dtype]
     rows, row = len(spots), spots[0].get(t.row, 0)
     tiles = t.size.get(t.row, 1) // rows if len(spots[0]) == 1 else 0
-    if tiles < 2 or len(t.summed) != 1:
+    if tiles < 2 or not t.summed:
         return
-    (letter,) = t.summed
+    letter = t.summed[-1]
     outer = [k for k in t.outer(()) if k in t.wide_axes]
     whole = len(counts) * lanes == t.size[t.column]
-    if outer and whole and list(t.wide_axes) == [*outer, letter, t.column] and known.get(outer[-1]) is not None:
+    panels = len(t.summed) == 1 and list(t.wide_axes) == [*outer, letter, t.column]
+    if panels and outer and whole and known.get(outer[-1]) is not None:
         # The panel is one piece of memory, and so is the next.
         begin = tuple(0 if k in (letter, t.column) else known[k] for k in t.wide_axes)
         panel = t.size[letter] * t.size[t.column]

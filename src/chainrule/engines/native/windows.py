@@ -83,15 +83,15 @@ class View:
             else:
                 low.append(_divided(w, w.add(rest, -length - step), -step))
                 high.append(_divided(w, w.add(rest, -step), -step))
-        return _largest(w, low), smallest(w, *high)
+        return largest(w, *low), smallest(w, *high)
 
 
 def _divided(w: Writer, a: Value, b: int) -> Value:
     """a / b rounded down, or 0 where a is negative."""
-    return w.div(_largest(w, [a, 0]), b)
+    return w.div(largest(w, a, 0), b)
 
 
-def _largest(w: Writer, values: Sequence[Value]) -> Value:
+def largest(w: Writer, *values: Value) -> Value:
     """The largest of some indices."""
     return _chosen(w, values, max, "sgt")
 
@@ -103,9 +103,9 @@ def smallest(w: Writer, *values: Value) -> Value:
 
 def _chosen(w: Writer, values: Sequence[Value], among: Callable[[list[int]], int], word: str) -> Value:
     numbers = [value for value in values if isinstance(value, int)]
-    found: Value = among(numbers)
+    found: Value = among(numbers) if numbers else values[0]
     for value in values:
-        if isinstance(value, str):
+        if isinstance(value, str) and value != found:
             better = w.emit(f"icmp {word} i64 {value}, {found}")
             found = w.emit(f"select i1 {better}, i64 {value}, i64 {found}")
     return found
