@@ -29,7 +29,7 @@ CLASS_WEIGHTS = ("balanced",)
 OPTIMIZERS = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "amsgrad": "AMSGrad", "nadam": "NAdam", "adamax": "Adamax",
     "rmsprop": "RMSprop", "adagrad": "AdaGrad", "adadelta": "Adadelta", "lion": "Lion", "rprop": "Rprop",
-    "delta_bar_delta": "DeltaBarDelta",
+    "delta_bar_delta": "DeltaBarDelta", "evolution_strategy": "EvolutionStrategy",
 }  # fmt: skip
 #: Names for --schedule.
 SCHEDULES = (
