@@ -27,12 +27,14 @@ def convolution(chance: random.Random, dtype: str) -> tuple[list[Node], dict[str
     spans = [(size - 1) * dilation + 1 for size, dilation in zip(taps, dilations, strict=True)]
     lengths = [chance.randint(max(1, span - a - b), 19) for span, a, b in zip(spans, low, high, strict=True)]
     batch, inner, outer = chance.randint(1, 3), chance.choice((1, 3, 4, 8, 17)), chance.choice((2, 10, 16, 32, 33))
-    x = g.input("x", (batch, *lengths, inner), dtype)
-    weight = g.input("weight", (*taps, inner, outer), dtype)
+    each = chance.random() < 0.3  # each channel by itself
+    x = g.input("x", (batch, *lengths, outer if each else inner), dtype)
+    weight = g.input("weight", (*taps, outer) if each else (*taps, inner, outer), dtype)
     bordered = g.pad(x, [0, *low, 0], [0, *high, 0]) if any((*low, *high)) else x
     seen = g.window(bordered, list(range(1, axes + 1)), taps, strides, dilations)
     places, tapped = "hw"[:axes], "ij"[:axes]
-    y = g.contract(seen, weight, f"n{places}c{tapped},{tapped}co->n{places}o")
+    letters = f"n{places}c{tapped},{tapped}c->n{places}c" if each else f"n{places}c{tapped},{tapped}co->n{places}o"
+    y = g.contract(seen, weight, letters)
     if chance.random() < 0.5:
         y = g.select(g.le(y, 0.0), 0.0, y)
     loss = g.sum(y * g.input("slope", y.shape, dtype))
@@ -74,6 +76,16 @@ def test_no_border_is_written() -> None:
     program = NativeEngine(cores=2).compile(same(4, 14, 8, 16))
     assert isinstance(program, NativeProgram)
     assert not [name for name in program.plan.names if name.startswith(("pad", "fold", "reverse"))]
+
+
+def test_a_convolution_of_each_channel_is_a_product_by_vectors() -> None:
+    x, weight = g.input("x", (4, 14, 14, 32)), g.input("weight", (3, 3, 32))
+    seen = g.window(g.pad(x, [0, 1, 1, 0], [0, 1, 1, 0]), [1, 2], [3, 3])
+    y = g.contract(seen, weight, "nhwcij,ijc->nhwc")
+    dx, dweight = gradients(g.sum(y * y), [x, weight])
+    program = NativeEngine(cores=1).compile(Graph({"dx": dx, "dweight": dweight}))
+    assert isinstance(program, NativeProgram)
+    assert [name.split("_")[0] for name in program.plan.names] == ["pad", "contract", "contract", "contract"]
 
 
 def test_a_border_that_something_else_reads_is_written() -> None:

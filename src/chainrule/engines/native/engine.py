@@ -87,7 +87,7 @@ class NativeEngine:
                 f"this processor cannot run code for {chosen.cpu}: its vectors are wider, or of another kind"
             )
         start = time.perf_counter()
-        lowered = unfold(rewrite(graph))
+        lowered = unfold(rewrite(unfold(graph, alone_only=True)))
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
         lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)

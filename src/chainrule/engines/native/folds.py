@@ -33,8 +33,11 @@ from chainrule.graph.program import body_nodes
 Range = tuple[int, int]
 
 
-def unfold(graph: Graph) -> Graph:
+def unfold(graph: Graph, alone_only: bool = False) -> Graph:
     """The graph with each fold of a product that nobody else reads as a product of windows.
+
+    With ``alone_only`` just those of products that sum nothing, which have to be found before they are rewritten as
+    what they are then: a multiplication.
 
     Of what is cut out of a fold, just that is computed. Folds with a stride and a dilation along one axis stay. Where
     windows do not overlap, as those of most pooling, there is nothing to add up: a fold of them only moves.
@@ -51,11 +54,11 @@ def unfold(graph: Graph) -> Graph:
         return users.get(node) == 1 and node not in kept
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
-        if node.op == "fold" and _apart(node):
+        if node.op == "fold" and _apart(node) and not alone_only:
             return _side_by_side(remake(node, inputs))
         if node.op == "fold" and node.inputs[0].op == "contract" and alone(node.inputs[0]):
             found = _read(remake(node, inputs))
-            if found is not None:
+            if found is not None and not (alone_only and found.sums):
                 folds[node] = found
                 return _lowered(found, [(0, length) for length in found.lengths])
         if node.op == "slice" and node.inputs[0] in folds and alone(node.inputs[0]):
@@ -100,6 +103,11 @@ class _Fold:
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     lengths: tuple[int, ...]
+
+    @property
+    def sums(self) -> bool:
+        """Whether the product sums anything."""
+        return any(letter not in self.out for letter in (*self.g_letters, *self.w_letters))
 
     @property
     def positions(self) -> list[int]:

@@ -22,6 +22,8 @@ NEAR = 32768
 class Tile:
     """A contraction in the tile's form: ``spread`` is read by elements, ``wide`` by vectors along its last axis.
 
+    Where both have the column, as in a convolution of each channel by itself, both are read by vectors.
+
     ``seen`` is what the elements are read from, if that is an array that is stored, be it with windows and borders. The
     tile's rows go along one letter, or along all places of the few ``joint`` ones together.
     """
@@ -44,6 +46,11 @@ class Tile:
         return self.seen.with_letter(self.row) if self.seen is not None else []
 
     @property
+    def paired(self) -> bool:
+        """Whether both operands have the column."""
+        return self.column in self.spread_axes
+
+    @property
     def summed(self) -> list[int]:
         """The letters that are summed over, as they lie in the wide operand, which is so read straight through."""
         return [k for k in self.wide_axes if k not in self.out_axes]
@@ -58,21 +65,23 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
     a, b = root.inputs
     p, q, out = (root.attributes[name] for name in ("a_axes", "b_axes", "out_axes"))
     size = {**dict(zip(p, a.shape, strict=True)), **dict(zip(q, b.shape, strict=True))}
-    if not out or not root.size:
+    if not out or not root.size or size[out[-1]] < 2:
         return None
+    column = out[-1]
     for spread, wide, spread_axes, wide_axes in ((a, b, p, q), (b, a, q, p)):
-        column = out[-1]
-        fits = wide_axes and wide_axes[-1] == column and column not in spread_axes and wide in stored
-        if fits and size[column] > 1:
-            rows = [k for k in out if k not in wide_axes]
-            # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
-            row = rows[-1] if rows else -1
-            seen = view(spread, spread_axes, stored)
-            seen = seen if seen is not None and tiled(seen, out, wide_axes, size) else None
-            joint = joint_letters(root)
-            if seen is not None and any(seen.with_letter(letter) for letter in joint):
-                joint = ()
-            return Tile(root, spread, wide, spread_axes, wide_axes, out, size, row, column, joint, seen)
+        if wide_axes[-1:] != (column,) or wide not in stored:
+            continue
+        rows = [k for k in out if k not in wide_axes]
+        # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
+        row = rows[-1] if rows else -1
+        seen = view(spread, spread_axes, stored)
+        seen = seen if seen is not None and tiled(seen, out, wide_axes, size) else None
+        if column in spread_axes and (seen is None or not seen.along(column)):
+            continue
+        joint = joint_letters(root)
+        if seen is not None and any(seen.with_letter(letter) for letter in joint):
+            joint = ()
+        return Tile(root, spread, wide, spread_axes, wide_axes, out, size, row, column, joint, seen)
     return None
 
 
@@ -116,6 +125,12 @@ def write_tile(
         here = [{k: value for k, value in spot.items() if isinstance(value, int)} for spot in spots]
         return [r for r, spot in enumerate(here) if apart.within({**fixed, **spot})]
 
+    def pair(known: dict[int, Value], number: int, count: int) -> str:
+        assert t.seen is not None
+        here = {**known, t.column: w.add(column, number * lanes)}
+        pointer = e.pointer(e.stored[t.seen.base], t.seen.base, tuple(p.at(w, here) for p in t.seen.places))
+        return _load(e, pointer, kind, suffix, scalar, count, lanes, BYTES[t.root.dtype])
+
     def element(known: dict[int, Value]) -> str:
         if seen is None:
             return e.value(t.spread, place(t.spread_axes, known))
@@ -151,10 +166,12 @@ def write_tile(
             wide.append(_load(e, pointer, kind, suffix, scalar, count, lanes, BYTES[t.root.dtype]))
         found = list(sums)
         for r in there(known):
-            value = element({**known, **spots[r]})
-            one = w.emit(f"insertelement {kind} poison, {scalar} {value}, i64 0")
-            spread = w.emit(f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer")
+            if not t.paired:
+                value = element({**known, **spots[r]})
+                one = w.emit(f"insertelement {kind} poison, {scalar} {value}, i64 0")
+                spread = w.emit(f"shufflevector {kind} {one}, {kind} poison, <{lanes} x i32> zeroinitializer")
             for number, vector in enumerate(wide):
+                spread = pair({**known, **spots[r]}, number, counts[number]) if t.paired else spread
                 n = r * len(counts) + number
                 found[n] = w.emit(
                     f"call {kind} @llvm.fmuladd.{suffix}({kind} {spread}, {kind} {vector}, {kind} {found[n]})"

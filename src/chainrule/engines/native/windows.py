@@ -68,6 +68,12 @@ class View:
         """The open axes whose places a letter moves."""
         return [axis for axis in self.open if letter in self.places[axis].steps]
 
+    def along(self, letter: int) -> bool:
+        """Whether a letter moves along the last axis alone, element by element, and no other does."""
+        *others, last = self.places
+        straight = last == Place(0, {letter: 1}) and len(self.places) - 1 not in self.open
+        return straight and all(letter not in place.steps for place in others)
+
     def bounds(self, w: Writer, letter: int, size: int, known: Mapping[int, Value]) -> tuple[Value, Value]:
         """From where to where a letter stays inside, as far as that is settled by the letters that are known."""
         low, high = [0], [size]  # type: tuple[list[Value], list[Value]]
