@@ -132,7 +132,7 @@ def test_a_lost_fusion_is_seen_there_too(name: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_folds_that_stay_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "unfold", lambda graph: graph)
+    monkeypatch.setattr(engine, "unfold", lambda graph, **_: graph)
     assert plan_of(convolutional())[2] > WRITTEN["convolutions"][1][2]
 
 
