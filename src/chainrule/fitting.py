@@ -16,12 +16,13 @@ from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.regularizers import Regularizer
-from chainrule.run import Run
+from chainrule.run import Run, Weights
 from chainrule.training import Callback, Step, build_step, supervised
 from chainrule.training.checkpoint import CHECKPOINTS
 from chainrule.training.evaluating import Metrics
 from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
 from chainrule.training.feeds import staged_spec
+from chainrule.training.freezing import check_patterns
 
 
 def fit(
@@ -36,6 +37,8 @@ def fit(
     epochs: int | None = None,
     steps: int | None = None,
     seconds: float | None = None,
+    weights: Weights | None = None,
+    freeze: Sequence[str] = (),
     batch_size: int | None = 32,
     seed: int = 0,
     shuffle: bool = True,
@@ -54,7 +57,8 @@ def fit(
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
     ``augmentation``, or a list of them, changes the samples that are learned from. The same seed, machine and version
     give the same bits. ``progress`` shows a line an epoch (None: on a terminal and in a notebook). ``metrics`` are
-    measured on the validation data after each epoch, see `Run.evaluate`. Data that do not lie in memory come as a
+    measured on the validation data after each epoch, see `Run.evaluate`. ``weights`` are to begin with, and what
+    ``freeze`` fits does not learn: see `prepare`. Data that do not lie in memory come as a
     `chainrule.data.stream`.
 
     Raises `ConfigurationError`, `DataError` or `ShapeError` for what does not fit, before the first step, and
@@ -74,6 +78,8 @@ def fit(
         optimizer=optimizer,
         regularizer=regularizer,
         augmentation=augmentation,
+        weights=weights,
+        freeze=freeze,
         batch_size=batch_size,
         seed=seed,
         shuffle=shuffle,
@@ -102,13 +108,32 @@ def prepare(
     optimizer: Optimizer | None = None,
     regularizer: Regularizer | None = None,
     augmentation: Augmentation | Sequence[Augmentation] | None = None,
+    weights: Weights | None = None,
+    freeze: Sequence[str] = (),
     batch_size: int | None = 32,
     seed: int = 0,
     shuffle: bool = True,
     dtype: str = "float32",
     engine: str | Engine | None = None,
 ) -> Run:
-    """A run with its first weights, before any step: to look at, to check, or to train with `Run.fit`."""
+    """A run with its first weights, before any step: to look at, to check, or to train with `Run.fit`.
+
+    ``weights`` of another run (that, its folder, a safetensors file, or arrays by path) take the place of those drawn
+    by chance wherever path and shape fit; ``run.transfer`` says which did. ``freeze`` has patterns of what does not
+    learn, by the paths of layers or parameters: see `StepState.freeze`. To unfreeze is to fit anew, with the
+    ``weights`` of the run before and no ``freeze``.
+
+    >>> import chainrule as cr
+    >>> train, _ = cr.data.load("iris")
+    >>> body = cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(6, cr.tanh))
+    >>> first = cr.fit(cr.Chain(body, cr.Dense(3)), train)
+    >>> again = cr.prepare(cr.Chain(body, cr.Dense(4), cr.Dense(3)), train, weights=first, freeze=["0"])
+    >>> again.transfer.taken
+    ('0.0.weight', '0.0.bias', '0.1.weight', '0.1.bias')
+
+    Differs from: Keras and PyTorch, where a layer has a flag; in PyTorch a frozen batch normalisation goes on with its
+    running statistics.
+    """
     if dtype not in FLOATS:
         raise ConfigurationError(f"dtype is {' or '.join(FLOATS)}, not {dtype!r}")
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
@@ -125,7 +150,7 @@ def prepare(
         raise ConfigurationError(f"batch_size is a whole number above 0, or None for all samples, not {batch_size!r}")
     common: dict[str, Any] = {"engine": choose(engine), "batch_size": size, "dtype": dtype, "seed": seed}
     name = train.name if isinstance(train, Dataset | Stream) else ""
-    common |= {"preparation": prepared, "classes": classes, "name": name}
+    common |= {"preparation": prepared, "classes": classes, "name": name, "frozen": check_patterns(freeze)}
     if isinstance(model, Step):
         if any(part is not None for part in (loss, optimizer, regularizer, augmentation)):
             raise ConfigurationError(
@@ -169,6 +194,11 @@ def prepare(
     if spec.samples % size == 1:
         # A last batch of one sample is what a step may refuse: now, not at the end of the first epoch.
         build_step(run.step, fed, 1, dtype)
+    run.graph(fed, size)
+    if weights is not None:
+        from chainrule.formats.weights import take_weights
+
+        run.transfer = take_weights(run, weights, run.frozen)
     run.built(fed, size)
     return run
 
@@ -198,6 +228,7 @@ def load(
     found = load_run(path, tuple(custom))
     settings = found.settings
     common = {name: settings[name] for name in ("batch_size", "dtype", "seed", "name")}
+    common["frozen"] = tuple(settings.get("freeze", ()))
     common |= {"preparation": found.preparation, "classes": found.classes, "spec": found.spec}
     if found.model is not None:
         parts = {"model": found.model, "loss": found.loss, "optimizer": found.optimizer}

@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -51,10 +51,15 @@ if TYPE_CHECKING:
     from chainrule.explain.derivation import Explanation
     from chainrule.explain.health import Diagnosis
     from chainrule.explain.learning_rate import LearningRates
+    from chainrule.formats.weights import Transfer
 
-__all__ = ["Data", "Run"]
+__all__ = ["Data", "Run", "Weights"]
 #: As many epochs as nobody waits for: something else ends the training.
 _ENDLESS = 10**9
+
+
+#: Weights to begin with: of a run, of the folder of one, of a safetensors file, or arrays by path.
+Weights: TypeAlias = "Run | str | Path | Mapping[str, Array]"
 
 
 class Run(Measurable):
@@ -80,11 +85,15 @@ class Run(Measurable):
         classes: tuple[str, ...] | None = None,
         spec: DataSpec | None = None,
         name: str = "",
+        frozen: tuple[str, ...] = (),
     ) -> None:
+        step = step.freezing(frozen)
         super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed, preparation=preparation)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.regularizer, self.augmentation = regularizer, augmentation
-        self.classes, self.spec, self.name = classes, spec, name
+        self.classes, self.spec, self.name, self.frozen = classes, spec, name, frozen
+        #: What became of the weights that the run was to begin with, if there were such.
+        self.transfer: Transfer | None = None
         self.shuffle = True
         #: Where the data came from, and what else is to be known to go on: plain values, kept in run.toml.
         self.source: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chainrule.explain.tables import table
 from chainrule.graph import Shape
-from chainrule.layers.scope import PARAMETERS, STATE, Applied
+from chainrule.layers.scope import PARAMETERS, STATE, Applied, fits
 from chainrule.optimizers.updates import OPTIMIZER
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def totals(run: Run) -> str:
     count = sum(array.size for array in arrays.values())
     total = f"{_counted(count, 'parameter')} in {_counted(len(arrays), 'array')}: "
     total += f"{_bytes(sizes[PARAMETERS])} as {run.dtype}"
-    beside = [f"{_bytes(sizes[STATE])} of state"] if sizes[STATE] else []
+    still = sum(array.size for path, array in arrays.items() if fits(path, run.frozen))
+    beside = [f"{still:,} frozen"] if still else []
+    beside += [f"{_bytes(sizes[STATE])} of state"] if sizes[STATE] else []
     beside += [f"{_bytes(sizes[OPTIMIZER])} of optimizer memory"] if sizes[OPTIMIZER] else []
     return "; ".join([total, *beside])
 
@@ -79,6 +81,8 @@ def layer_rows(run: Run) -> list[tuple[str, str, str, str, str]]:
         notes = [", ".join(f"{path.rpartition('.')[2]} {_sizes(shape)}" for path, shape in own.items())]
         if times[place] > 1:
             notes.append(f"applied {times[place]} times")
+        if own and all(fits(path, run.frozen) for path in own):
+            notes.append("frozen")
         if again:
             notes = ["the same layer as above"]
         if _is_container(each, run.layers) and not own:

@@ -32,6 +32,9 @@ def check_settings(table: Any) -> Mapping[str, Any]:
             raise RunFileError(f"[run] has no {name}")
         if type(table[name]) is not kind:
             raise RunFileError(f"[run] {name} is {table[name]!r:.60}, which is no {kind.__name__}")
+    freeze = table.get("freeze", [])
+    if not isinstance(freeze, list) or any(not isinstance(pattern, str) or not pattern for pattern in freeze):
+        raise RunFileError(f"[run] freeze is {freeze!r:.60}, which is no list of patterns")
     if table["dtype"] not in FLOATS:
         raise RunFileError(f"[run] dtype is {table['dtype']!r}; known are {', '.join(FLOATS)}")
     for name, least, most in (("batch_size", 1, _LARGEST), ("seed", 0, 2**32 - 1), ("epoch", 0, _LARGEST)):

@@ -148,6 +148,14 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Array], dict[str, str]]:
     return read_arrays(_place(folder, CHECKPOINT))
 
 
+def read_weights(folder: Path) -> dict[str, Array]:
+    """The weights of a run alone: parameters, and the state of layers."""
+    path = _place(folder, WEIGHTS)
+    if not path.is_file():
+        raise RunFileError(f"{folder} is not a run: it has no {WEIGHTS}")
+    return read_arrays(path)[0]
+
+
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """Arrays and metadata of a safetensors file; `RunFileError` if it is missing, truncated or hostile."""
     from safetensors import SafetensorError, safe_open

@@ -49,6 +49,7 @@ class Savable(Protocol):
     arrays: dict[str, Array]
     numbers: dict[str, float]
     name: str
+    frozen: tuple[str, ...]
     source: dict[str, Any]
     batch_size: int
     dtype: str
@@ -94,6 +95,8 @@ def save_run(run: Savable, folder: Path) -> Path:
         "format": files.FORMAT,
         "run": {**settings, "step": run.step.name, "engine": run.engine.name},
     }
+    if run.frozen:
+        tables["run"]["freeze"] = list(run.frozen)
     tables["made_with"] = made_with(run.engine)
     if run.source:
         tables["source"] = run.source
@@ -208,6 +211,7 @@ def _identity(run: Savable, step: int, position: str) -> str:
     """What tells one save from another: a folder must not hold a mixture of two."""
     parts = [to_plain(getattr(run, name)) for name in PARTS if getattr(run, name) is not None]
     kind = [run.preparation.to_dict(), run.step.name, run.dtype, run.seed, run.shuffle]
+    kind += [run.frozen] if run.frozen else []
     told = json.dumps([parts, kind, step, position, run.stopped], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

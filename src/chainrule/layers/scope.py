@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from chainrule import graph
@@ -22,6 +23,18 @@ def is_weight(path: str) -> bool:
     (True, False, False)
     """
     return path.rpartition(".")[2] not in _SHIFTS_AND_SCALES
+
+
+def fits(path: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns is of a path, or of a layer that it lies in.
+
+    >>> fits("0.weight", ["0"]), fits("0.1.bias", ["0.*"]), fits("0.bias", ["*.bias"]), fits("10.bias", ["1"])
+    (True, True, True, False)
+    """
+    parts = path.split(".")
+    around = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    # "0.*" is all in layer 0, and so is "0".
+    return any(fnmatchcase(one, pattern.removesuffix(".*")) for pattern in patterns for one in around)
 
 
 class Applicable(Protocol):
@@ -71,6 +84,8 @@ class Record:
     kept: list[AnyLayer] = field(default_factory=list)
     #: How often random words were asked for, by path.
     draws: dict[str, int] = field(default_factory=dict)
+    #: Patterns of what does not learn: layers that work as in prediction, and parameters that stay.
+    frozen: tuple[str, ...] = ()
 
     def declare(self, name: str, shape: Shape, dtype: str, initializer: Initializer) -> Node:
         """The node of the array of this name; the same node, or its update, if it was declared before."""
@@ -160,7 +175,8 @@ class Scope:
                 )
             path = record.paths.setdefault(id(layer), path)
         record.kept.append(layer)  # an object that is gone would let its id be taken by another
-        inner = Scope(record, path, self.training, self.depth + 1, seen_as=self.seen_as)
+        training = self.training and not fits(path, record.frozen)
+        inner = Scope(record, path, training, self.depth + 1, seen_as=self.seen_as)
         place = len(record.applied)
         with origins.scope(path, absolute=True):
             try:

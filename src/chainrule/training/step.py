@@ -24,6 +24,7 @@ from chainrule.optimizers.driving import HostOptimizer
 from chainrule.optimizers.updates import Number, Optimizer, UpdateScope, global_norm
 from chainrule.regularizers import Regularizer
 from chainrule.training.batch import Batch, DataSpec
+from chainrule.training.freezing import check_patterns, learning, refuse_idle
 
 StepFunction = Callable[["StepState", Batch], Mapping[str, Node]]
 
@@ -55,6 +56,18 @@ class StepState:
     def dtype(self) -> str:
         """The dtype of parameters and activations."""
         return self._record.dtype
+
+    def freeze(self, *patterns: str) -> None:
+        """What these patterns fit does not learn: said before anything is applied.
+
+        A pattern is of layers ("0", "encoder.*") or of parameters ("*.bias"), by their paths. Frozen parameters stay as
+        they are, without gradient, penalty or optimizer memory. A frozen layer is the function that it is in
+        prediction: batch normalisation uses the mean and variance that it has and leaves them, dropout lets all pass.
+        """
+        check_patterns(patterns)
+        if self._record.applied:
+            raise ConfigurationError("freeze comes before the first apply, which is to know of it")
+        self._record.frozen += patterns
 
     def apply(self, model: AnyLayer, *inputs: Node) -> Node:
         """The output of a model. Several models in one step are told apart by their names: Chain(…, name="encoder")."""
@@ -91,7 +104,7 @@ class StepState:
         self._penalties += 1
         name = "penalty" + str(self._penalties) * (self._penalties > 1)
         with scope("penalty", absolute=True):
-            found = regularizer.apply(self._updates(name), self.parameters(model))
+            found = regularizer.apply(self._updates(name), learning(self.parameters(model), self._record.frozen))
         if not isinstance(found, Node) or found.shape:
             raise ConfigurationError(f"{regularizer!r} gave {found!r}, and a penalty is a scalar node")
         return found
@@ -125,6 +138,9 @@ class StepState:
             parameters.update(self.parameters(model))
         if not parameters:
             raise ConfigurationError("there is nothing to learn: none of the models has a parameter")
+        parameters = learning(parameters, self._record.frozen)
+        if not parameters:
+            raise ConfigurationError(f"there is nothing to learn: all is frozen, by {', '.join(self._record.frozen)}")
         if loss.shape:
             raise ShapeError(
                 f"a descent wants a scalar loss, and this is {loss!r}; use losses.weighted_mean or graph.sum"
@@ -217,6 +233,18 @@ class Step:
         object.__setattr__(self, "measure", function)
         return function
 
+    def freezing(self, patterns: Sequence[str]) -> Step:
+        """This step, in which what the patterns fit does not learn: see `StepState.freeze`."""
+        frozen = check_patterns(patterns)
+        if not frozen:
+            return self
+
+        def function(state: StepState, batch: Batch) -> Mapping[str, Node]:
+            state.freeze(*frozen)
+            return self.function(state, batch)
+
+        return replace(self, function=function)
+
 
 def step(function: StepFunction) -> Step:
     """Make a training step of your own function of ``state`` and ``batch``.
@@ -260,6 +288,7 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
             raise ConfigurationError(
                 f"the step {step.name} never descends, so it would learn nothing; see StepState.descend"
             )
+        refuse_idle(record)
         with scope("step", absolute=True), phase("update"):
             outputs = _finish(record, state, logs)
     return BuiltStep(
