@@ -31,7 +31,7 @@ def test_what_was_found_is_told_with_evidence_and_remedy() -> None:
     page = checked(report_page(run, digits()[1]))
     found = run.diagnose(digits()[1], curvature=False).findings
     assert [finding.name for finding in found] == ["vanishing gradients"]
-    assert page.says("vanishing gradients (layers 0 to 12)")
+    assert page.says("vanishing gradients (layers 0 to 11)")
     assert page.says(found[0].evidence[1:])
     assert page.says(found[0].remedy)
     circles = page.of("circle")

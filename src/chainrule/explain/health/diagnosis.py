@@ -69,7 +69,7 @@ def diagnose(run: Run, data: Data, probe: Probe | None = None, *, curvature: boo
     The rules see them, the data, and the history of the run; each has its threshold beside it. Data that were not
     trained on say the most: that a network has learned nothing of use shows there alone. With ``curvature`` the largest
     eigenvalue of the Hessian is found too, and the learning rate that it allows for: see `Curvature`. The run is left
-    as it is.
+    as it is. What another finding explains is not told beside it: see `Finding`.
 
     Raises `DataError` for a stream: take samples of it.
 
@@ -85,7 +85,8 @@ def diagnose(run: Run, data: Data, probe: Probe | None = None, *, curvature: boo
     case = Case(run, data, health)
     findings: list[Finding] = []
     for rule in RULES:
-        findings.extend(rule(case, tuple(findings)))
+        explained = {name for finding in findings for name in finding.explains}
+        findings.extend(finding for finding in rule(case, tuple(findings)) if finding.name not in explained)
     return Diagnosis(health, tuple(findings), curvatures(probe) if curvature else ())
 
 

@@ -46,6 +46,8 @@ class LayerHealth:
     sample, ``saturated`` the part of its values where its sigmoid or tanh is flat. ``gradient`` is the norm of the
     loss's gradient by its output. ``weight_gradient`` and ``update`` are of its weights: the gradient's norm, and how
     long the update is beside the weights. ``equal`` is whether all units have the same weights and gradients.
+    ``gain`` is how many times the weights multiply the size of what passes, ‖W‖/√units: the root mean square on the way
+    forwards, the norm of the gradient on the way back, each on average over all directions.
 
     A layer that is applied several times, ``uses``, as in a recurrence written out, is told by its last time;
     ``first_gradient`` is that by its first output.
@@ -63,6 +65,7 @@ class LayerHealth:
     equal: bool
     uses: int = 1
     first_gradient: float = np.nan
+    gain: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,8 @@ def _from_probabilities(z: Node) -> Node:
 
 def _of_weight(old: Node, slope: Node, move: Node | None) -> Iterator[tuple[str, Node]]:
     yield "weight", _norm(old)
+    if old.rank > 1:
+        yield "gain", _norm(old) / sqrt(graph.full((), old.shape[-1], old.dtype))
     yield "slope", _norm(slope)
     if move is not None:  # on the host it is not a part of the graph
         yield "move", _norm(move)
@@ -303,8 +308,10 @@ def _layer(path: str, activation: str, uses: int, found: Mapping[str, Any]) -> L
         for one in own
         if f"spread/{one}" in found
     ]
+    gains = [number("gain", one) for one in own if f"gain/{one}" in found]
     return LayerHealth(
         path, activation, number("mean"), number("deviation"), number("dead"), number("saturated"),
         number("gradient"), slope, (move / size if size else np.inf if move else 0.0) if own else np.nan,
         bool(alike) and all(alike), uses, number("first_gradient"),
+        max(gains, default=np.nan),
     )  # fmt: skip

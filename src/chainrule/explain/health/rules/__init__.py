@@ -1,22 +1,22 @@
 """The rules of a diagnosis: each small, with its threshold and why it stands there.
 
 A rule is a function of the case and of what was found before it, and gives findings. A threshold is where healthy
-trainings have room on their side: a rule is to be silent unless something is wrong.
+trainings have room on their side: a rule is to be silent unless something is wrong. A finding names what it explains,
+and that is then not told beside it.
 """
 
 from __future__ import annotations
 
 from chainrule.explain.health.rules.case import Case, Finding, Rule
 from chainrule.explain.health.rules.data import class_imbalance, leaking_column, no_better_than_chance, unscaled_inputs
+from chainrule.explain.health.rules.depth import exploding_gradients, vanishing_gradients
 from chainrule.explain.health.rules.flow import (
     batch_too_small,
     dead_units,
     equal_weights,
-    exploding_gradients,
     frozen_layers,
     no_gradient,
     saturated_units,
-    vanishing_gradients,
 )
 from chainrule.explain.health.rules.outputs import softmax_twice, squashed_logits, targets_out_of_range
 from chainrule.explain.health.rules.rates import not_finite, rate_too_high, rate_too_low

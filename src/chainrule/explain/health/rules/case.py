@@ -21,12 +21,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that goes wrong: its name, the layer or column, the evidence in numbers, and what helps."""
+    """Something that goes wrong: its name, the layer or column, the evidence in numbers, and what helps.
+
+    ``explains`` names findings that it is the cause of; they are not told beside it.
+    """
 
     name: str
     where: str
     evidence: str
     remedy: str
+    explains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Case:
     def weighty(self) -> tuple[LayerHealth, ...]:
         """The layers with weights, in the order in which they are applied."""
         return tuple(one for one in self.health.layers if not np.isnan(one.weight_gradient))
+
+    @property
+    def fastest(self) -> float:
+        """How far the next step moves the weights of the layer that it moves farthest, beside their size."""
+        return max((one.update for one in self.weighty), default=np.nan)
 
     @cached_property
     def losses(self) -> Floats:
@@ -62,9 +71,13 @@ class Case:
 Rule = Callable[[Case, Sequence[Finding]], Iterator[Finding]]
 
 
-def found_already(before: Sequence[Finding], *names: str) -> bool:
-    """Whether one of these was found before."""
-    return any(finding.name in names for finding in before)
+def layers_named(layers: Sequence[LayerHealth]) -> str:
+    """These layers in words: "layer 3", "layers 1 and 2", "layers 0, 1, 2, 3 and 2 more"."""
+    paths = [one.path or "of the model" for one in layers]
+    if len(paths) == 1:
+        return f"layer {paths[0]}"
+    shown, rest = (paths[:-1], paths[-1]) if len(paths) <= 6 else (paths[:4], f"{len(paths) - 4} more")
+    return f"layers {', '.join(shown)} and {rest}"
 
 
 def labels_of(case: Case) -> tuple[NDArray[Any] | None, tuple[str, ...]]:

@@ -1,0 +1,147 @@
+"""What goes wrong with gradients on their way back: through the depth of a network, or the steps of a recurrence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.explain.health.measures import LayerHealth
+from chainrule.explain.health.rules.case import Case, Finding
+
+#: Through fewer links a trend is none.
+_LINKS = 3
+#: A link belongs to the stretch in which a gradient changes if it changes it by this factor, or others make up for it.
+_CHANGES = 1.5
+#: What weights have to multiply sizes by, so that they are kept, behind these activations; behind others it is 1.
+_KEEPS = {"sigmoid": 4.0, "relu": 2**0.5}
+_NAMES = {"relu": "ReLU", "leaky_relu": "leaky ReLU"}
+
+
+def vanishing_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
+    """From the last layer with weights to the first the gradient falls a thousandfold, by more than half a layer.
+
+    The factor is that of the stretch in which it falls. Float32 and Adam bear less; but steps of one size for all
+    layers then leave the first where they are. In a recurrence it is the same from its last step to its first.
+    """
+    for one in _trends(case):
+        if one.first < 1e-3 * one.last and one.factor < 0.5:
+            yield Finding(
+                "vanishing gradients",
+                one.where,
+                f"gradients shrink {1 / one.factor:.2g}-fold per {one.each} {one.way}: {one.why}",
+                f"try {'' if one.activation == 'relu' else 'ReLU with '}He initialisation, batch or layer "
+                "normalisation, or residual connections; or fewer layers"
+                if one.each == "layer"
+                else "try gates (LSTM, GRU) or a way past each step, larger first weights of the recurrence, or "
+                "shorter sequences",
+                ("a frozen layer", "learning rate too low"),
+            )
+
+
+def exploding_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
+    """The same the other way round: a thousandfold larger in the first layer or step, more than twice each time."""
+    # Where hardly anything moves and yet the loss rises, that is the noise of outputs that are huge.
+    noise = ("learning rate too high",) if case.fastest < 1e-4 else ()
+    for one in _trends(case):
+        if one.first > 1e3 * one.last and one.factor > 2:
+            yield Finding(
+                "exploding gradients",
+                one.where,
+                f"gradients grow {one.factor:.2g}-fold per {one.each} {one.way}: {one.why}",
+                "try Glorot initialisation or, with ReLU, He's (the default), batch or layer normalisation, or "
+                "clipping: Compose(ClipNorm(1.0), …)"
+                if one.each == "layer"
+                else "try clipping, Compose(ClipGlobalNorm(1.0), …), and smaller first weights: the same weights are "
+                "met in each step, so that what they stretch is stretched each time",
+                ("a frozen layer", "learning rate too low", *noise),
+            )
+
+
+@dataclass(frozen=True)
+class _Trend:
+    """The gradient at the beginning and at the end of a stretch of layers, or of steps, and what is known of it.
+
+    ``factor`` is what a link multiplies the gradient by, on its way back; ``way`` and ``why`` are words.
+    """
+
+    where: str
+    each: str
+    first: float
+    last: float
+    factor: float
+    way: str
+    why: str
+    activation: str = ""
+
+
+def _trends(case: Case) -> Iterator[_Trend]:
+    """Down the depth of the network, and back through the steps of each recurrence."""
+    loops = [
+        (f"layer {one.path}, applied {one.uses} times", one.first_gradient, one.gradient, one.uses - 1)
+        for one in case.weighty
+    ]
+    loops += [
+        (f"the loop in layer {one.where}, {one.steps} steps", one.first, one.last, one.steps)
+        for one in case.health.loops
+    ]
+    for where, first, last, links in loops:
+        if links >= _LINKS and 0 < first < np.inf and 0 < last < np.inf:
+            factor = float((first / last) ** (1 / links))
+            grows = "stretch" if factor > 1 else "shorten"
+            yield _Trend(
+                where, "step", first, last, factor, f"on their way back, from {last:.2g} to {first:.2g}",
+                f"what stands in a step does {grows} them each time",
+            )  # fmt: skip
+    yield from _by_depth(case)
+
+
+def _by_depth(case: Case) -> Iterator[_Trend]:
+    layers = case.weighty
+    sizes = np.array([one.gradient for one in layers], np.float64)
+    if len(layers) <= _LINKS or not np.all((sizes > 0) & (sizes < np.inf)):
+        return
+    links = np.log(sizes[:-1] / sizes[1:])  # what each multiplies the gradient by, on its way back
+    begin, end = _stretch(links if sizes[0] > sizes[-1] else -links)
+    if end - begin < _LINKS:
+        return
+    factor = float(np.exp(links[begin:end].mean()))
+    low, high = layers[begin], layers[end]
+    every = list(case.health.layers)
+    between = every[every.index(low) : every.index(high) + 1]
+    named = Counter(one.activation for one in between if one.activation)
+    activation = named.most_common(1)[0][0] if named else ""
+    yield _Trend(
+        f"layers {low.path} to {high.path}", "layer", float(sizes[0]), float(sizes[-1]), factor,
+        f"below layer {high.path}, from {sizes[end]:.2g} to {sizes[begin]:.2g} at layer {low.path}",
+        _why(between, activation, factor < 1), activation,
+    )  # fmt: skip
+
+
+def _stretch(links: np.ndarray) -> tuple[int, int]:
+    """Where the sum of what each link has beyond the least that counts is largest: begin and end."""
+    sums = np.concatenate([[0.0], np.cumsum(links - np.log(_CHANGES))])
+    gains = sums - np.minimum.accumulate(sums)
+    end = int(gains.argmax())
+    return int(sums[: end + 1].argmin()), end
+
+
+def _why(layers: Sequence[LayerHealth], activation: str, shrinks: bool) -> str:
+    """What stands in a stretch of layers: its activation, and weights that are too small or too large for it."""
+    name = _NAMES.get(activation, activation)
+    saturated = [one.saturated for one in layers if one.saturated == one.saturated]
+    if shrinks and saturated and np.median(saturated) > 0.5:
+        return f"saturated {name}, where {np.median(saturated):.0%} of the values lie where it is flat"
+    gains = np.array([one.gain for one in layers[1:] if one.gain > 0])
+    if not len(gains):
+        return name or "what stands between them"
+    gain, keeps = float(np.exp(np.log(gains).mean())), _KEEPS.get(activation, 1.0)
+    size = "small" if gain < 0.8 * keeps else "large" if gain > 1.25 * keeps else ""
+    if not size or shrinks != (size == "small"):
+        return name or "what stands between the layers"
+    return (
+        f"{name}{' with ' if name else ''}{size} weights (they multiply sizes by {gain:.2g}, and {keeps:.2g} would "
+        "keep them)"
+    )
