@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from chainrule.engines.native.layouts import wide_view
+from chainrule.engines.native.nests import LEAST
 from chainrule.engines.native.turning import turns
 from chainrule.engines.native.windows import stepped_over
 from chainrule.graph import ELEMENTWISE, Node, topological
@@ -73,7 +74,17 @@ def _worth_storing(node: Node, users: Sequence[Node], cost: int) -> bool:
         return False
     if any(user.op in _REPEATING and (user.op != "gather" or user.inputs[0] is node) for user in users):
         return True
+    if cost >= 8 and node.size > _LARGE and any(_in_short_rows(user) for user in users):
+        return True
     return (len(users) > 1 and cost >= 8) or cost > 60
+
+
+def _in_short_rows(user: Node) -> bool:
+    """Whether a node is reduced along rows that are too short to be vectors: what is dear is better made before."""
+    if user.op not in ("sum", "max"):
+        return False
+    (x,), axes = user.inputs, user.attributes["axes"]
+    return x.rank - 1 in axes and x.shape[-1] < LEAST
 
 
 def reads(roots: Sequence[Node], stored: set[Node]) -> list[Node]:

@@ -10,7 +10,7 @@ from chainrule.engines.native.nests import LEAST, interleave, nest, reduction, t
 from chainrule.engines.native.sharing import Share
 from chainrule.engines.native.text import Value, loop_hint
 from chainrule.engines.native.types import BYTES, MEMORY, REGISTER, SIGNED, literal
-from chainrule.graph import FLOATS, Node
+from chainrule.graph import FLOATS, Node, topological
 
 #: Sums that are so few that each is added to again before it has reached the cache.
 _NARROW = 16
@@ -88,7 +88,9 @@ def _largest(e: Emitter, root: Node, kept: Index) -> str:
 def _in_vectors(e: Emitter, x: Node, sizes: Sequence[int]) -> str:
     """The hint of a search through the last of some axes, where that is long enough."""
     lanes, inner = e.vector_bytes // BYTES[x.dtype], sizes[-1] if sizes else 1
-    if x.dtype not in FLOATS or inner < max(lanes, LEAST):
+    # LLVM mixes up a choice among elements with that of the largest, and tells whoever trains that it cannot go on.
+    chosen = any(node.op == "select" and node not in e.stored for node in topological([x], stop={*e.stored}))
+    if x.dtype not in FLOATS or inner < max(lanes, LEAST) or chosen:
         return ""
     return loop_hint(lanes, 4 if inner >= 4 * lanes else 1)
 
