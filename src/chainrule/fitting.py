@@ -12,7 +12,7 @@ from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Engine
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 from chainrule.graph import FLOATS
-from chainrule.layers.scope import AnyLayer
+from chainrule.layers.scope import STATE, AnyLayer
 from chainrule.losses import Loss, cross_entropy, mean_squared_error
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.regularizers import Regularizer
@@ -199,7 +199,10 @@ def prepare(
         from chainrule.formats.weights import take_weights
 
         run.transfer = take_weights(run, weights, run.frozen)
-    run.built(fed, size)
+    built, _ = run.built(fed, size)
+    last = spec.samples % size
+    if last and any(one.name.startswith(STATE) and one.shape[:1] == (size,) for one in built.declared.values()):
+        run.graph(fed, last)  # what is carried from batch to batch is refused a smaller one before the first step
     return run
 
 

@@ -162,6 +162,53 @@ class Sparse:
         return weights
 
 
+@dataclass(frozen=True)
+class Orthogonal:
+    """Weights whose columns are at right angles and of length ``gain``: a product that turns and keeps lengths.
+
+    What goes through such a weight at each step of a recurrence neither grows nor fades. The axes before the last count
+    as one; where they are fewer than the last, it is the rows that are at right angles.
+
+    >>> w = Orthogonal()(Key(0), (3, 3))
+    >>> bool(np.allclose(w.T @ w, np.eye(3)))
+    True
+
+    Reference: A. Saxe, J. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep
+    linear neural networks", 2014.
+    """
+
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive("Orthogonal", "gain", self.gain)
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """A matrix drawn evenly among all such."""
+        if len(shape) < 2:
+            raise ShapeError(f"Orthogonal is for weights (n, units), and these are {list(shape)}")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        drawn = key.normal((max(rows, columns), min(rows, columns)))
+        basis, upper = np.linalg.qr(drawn)
+        basis = basis * np.where(np.diag(upper) < 0, -1.0, 1.0)  # without it, not drawn evenly
+        return np.asarray(self.gain * (basis if rows >= columns else basis.T).reshape(shape))
+
+
+@dataclass(frozen=True)
+class PerGate:
+    """Weights (n, gates, units) of which each gate has first weights of its own: ``initializer`` sees (n, units).
+
+    >>> PerGate(Glorot())(Key(0), (5, 4, 3)).shape
+    (5, 4, 3)
+    """
+
+    initializer: Initializer
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """The gates side by side."""
+        *rows, gates, units = shape
+        return np.stack([self.initializer(key.child(gate), (*rows, units)) for gate in range(gates)], -2)
+
+
 def _of_variance(key: Key, shape: tuple[int, ...], variance: float, distribution: str) -> Array:
     if distribution == "normal":
         return key.normal(shape, math.sqrt(variance))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from tests.layers.case import Case
 from tests.layers.image_cases import IMAGE_CASES
+from tests.layers.sequence_cases import SEQUENCE_CASES
 
 Array = NDArray[Any]
 
@@ -108,4 +109,5 @@ CASES: dict[str, Case] = {
         {"2.mean": (3,), "2.variance": (3,)}, random=True,
     ),
     **IMAGE_CASES,
+    **SEQUENCE_CASES,
 }  # fmt: skip

@@ -7,6 +7,8 @@ from chainrule.layers.chain import Chain
 from chainrule.layers.channels import PadChannels, Rescale, SelectChannels
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D
 from chainrule.layers.dense import Activation, Dense, Flatten, Reshape
+from chainrule.layers.embedding import Embedding, EmbeddingBag
+from chainrule.layers.masking import Masked
 from chainrule.layers.noise import Dropout, GaussianNoise, SpatialDropout, WeightNoise
 from chainrule.layers.normalisation import BatchNorm, LayerNorm
 from chainrule.layers.pooling import (
@@ -17,14 +19,17 @@ from chainrule.layers.pooling import (
     MaxPool1D,
     MaxPool2D,
 )
+from chainrule.layers.recurrence import Bidirectional, Cell, Looping, Recurrent
+from chainrule.layers.recurrent import GRU, LSTM, SimpleRNN
 from chainrule.layers.resizing import Pad1D, Pad2D, Upsample1D, Upsample2D
 from chainrule.layers.scope import AnyLayer, Applicable, Applied, Declaration, Record, Scope
 from chainrule.layers.transposed import ConvTranspose1D, ConvTranspose2D
 
 __all__ = [
-    "Activation", "AnyLayer", "Applicable", "Applied", "AveragePool1D", "AveragePool2D", "BatchNorm", "Chain",
-    "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Declaration", "Dense", "DepthwiseConv1D",
-    "DepthwiseConv2D", "Dropout", "Flatten", "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm",
-    "MaxPool1D", "MaxPool2D", "Pad1D", "Pad2D", "PadChannels", "Parallel", "Record", "Rescale", "Reshape",
-    "Residual", "Scope", "SelectChannels", "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
+    "GRU", "LSTM", "Activation", "AnyLayer", "Applicable", "Applied", "AveragePool1D", "AveragePool2D", "BatchNorm",
+    "Bidirectional", "Cell", "Chain", "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Declaration",
+    "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "Embedding", "EmbeddingBag", "Flatten",
+    "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm", "Looping", "Masked", "MaxPool1D",
+    "MaxPool2D", "Pad1D", "Pad2D", "PadChannels", "Parallel", "Record", "Recurrent", "Rescale", "Reshape",
+    "Residual", "Scope", "SelectChannels", "SimpleRNN", "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
 ]  # fmt: skip

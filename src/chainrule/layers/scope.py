@@ -117,6 +117,8 @@ class Scope:
     used: dict[str, AnyLayer] = field(default_factory=dict, compare=False, repr=False)
     #: What layers in here are given in the place of each parameter: functions of their scope, its name and its node.
     seen_as: tuple[Callable[[Scope, str, Node], Node], ...] = ()
+    #: Which steps of the sequences are there, booleans (batch, time); None where all are. See `Masked`.
+    mask: Node | None = None
 
     @property
     def dtype(self) -> str:
@@ -176,7 +178,7 @@ class Scope:
             path = record.paths.setdefault(id(layer), path)
         record.kept.append(layer)  # an object that is gone would let its id be taken by another
         training = self.training and not fits(path, record.frozen)
-        inner = Scope(record, path, training, self.depth + 1, seen_as=self.seen_as)
+        inner = Scope(record, path, training, self.depth + 1, seen_as=self.seen_as, mask=self.mask)
         place = len(record.applied)
         with origins.scope(path, absolute=True):
             try:

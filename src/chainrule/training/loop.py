@@ -20,7 +20,7 @@ from chainrule.training.feeds import Feed
 from chainrule.training.history import History
 from chainrule.training.interrupt import interruption
 from chainrule.training.not_finite import explain_not_finite
-from chainrule.training.step import BuiltStep, Step, build_step, initial_state
+from chainrule.training.step import BuiltStep, Step, build_step, initial_state, refuse_other_state
 
 Measure = Callable[[], dict[str, float]]
 
@@ -93,6 +93,8 @@ class Training:
             if known == spec and known_size == size:
                 return built
         built = build_step(self.step, spec, size, self.dtype)
+        if self._graphs:
+            refuse_other_state(self._graphs[0][2], self._graphs[0][1], built, size)
         self._graphs.append((spec, size, built))
         if not self.arrays:
             self.arrays = initial_state(built, self.seed)

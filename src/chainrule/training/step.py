@@ -371,6 +371,18 @@ def build_gradients(step: Step, spec: DataSpec, batch_size: int, dtype: str = "f
     return found
 
 
+def refuse_other_state(first: BuiltStep, size: int, other: BuiltStep, other_size: int) -> None:
+    """Raise where what lives beside the graph depends on how many samples a batch has, and they differ."""
+    for name, declared in other.declared.items():
+        known = first.declared.get(name)
+        if known is not None and known.shape != declared.shape:
+            raise ConfigurationError(
+                f"{name} is {list(known.shape)} in a batch of {size} and {list(declared.shape)} in one of "
+                f"{other_size}: what is carried from batch to batch wants all of one size; leave out the last samples, "
+                "or choose a batch_size that divides their number"
+            )
+
+
 def initial_state(built: BuiltStep, seed: int) -> dict[str, Any]:
     """The first value of everything that lives beside the graph, from the seed."""
     import numpy as np
