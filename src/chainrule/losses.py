@@ -13,6 +13,8 @@ from chainrule.errors import ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import INTEGERS, Node, active_build
 from chainrule.graph.composites import absolute, is_label, log_softmax, maximum, minimum, one_hot, softmax, softplus
 from chainrule.layers.checking import check_range
+from chainrule.layers.divergences import bernoulli_divergence as bernoulli_divergence
+from chainrule.layers.divergences import normal_divergence as normal_divergence
 from chainrule.layers.scope import Scope
 
 

@@ -93,6 +93,8 @@ CASES: dict[str, Case] = {
     "Dropout": Case(cr.Dropout(0.5), (3,), (3,), {}, unchanged, random=True),
     "Dropout, none": Case(cr.Dropout(0), (3,), (3,), {}, unchanged),
     "Dropout of pictures": Case(cr.Dropout(0.2), (2, 4, 3), (2, 4, 3), {}, unchanged, random=True),
+    "Sparsity": Case(cr.Sparsity(0.2), (3,), (3,), {}, lambda x, p: x),
+    "GaussianCode": Case(cr.GaussianCode(), (4,), (2,), {}, lambda x, p: x[..., :2], random=True),
     "GaussianNoise": Case(cr.GaussianNoise(0.5), (3,), (3,), {}, unchanged, random=True),
     "GaussianNoise, none": Case(cr.GaussianNoise(0), (3,), (3,), {}, unchanged),
     "WeightNoise": Case(cr.WeightNoise(cr.Dense(3), 0.3), (4,), (3,), W43, dense(), random=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chainrule.layers.branching import Parallel, Residual
 from chainrule.layers.chain import Chain
 from chainrule.layers.channels import PadChannels, Rescale, SelectChannels
+from chainrule.layers.codes import GaussianCode, Sparsity
 from chainrule.layers.convolution import Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D
 from chainrule.layers.dense import Activation, Dense, Flatten, Reshape
 from chainrule.layers.embedding import Embedding, EmbeddingBag
@@ -29,7 +30,8 @@ __all__ = [
     "GRU", "LSTM", "Activation", "AnyLayer", "Applicable", "Applied", "AveragePool1D", "AveragePool2D", "BatchNorm",
     "Bidirectional", "Cell", "Chain", "Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D", "Declaration",
     "Dense", "DepthwiseConv1D", "DepthwiseConv2D", "Dropout", "Embedding", "EmbeddingBag", "Flatten",
-    "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm", "Looping", "Masked", "MaxPool1D",
-    "MaxPool2D", "Pad1D", "Pad2D", "PadChannels", "Parallel", "Record", "Recurrent", "Rescale", "Reshape",
-    "Residual", "Scope", "SelectChannels", "SimpleRNN", "SpatialDropout", "Upsample1D", "Upsample2D", "WeightNoise",
+    "GaussianCode", "GaussianNoise", "GlobalAveragePool", "GlobalMaxPool", "LayerNorm", "Looping", "Masked",
+    "MaxPool1D", "MaxPool2D", "Pad1D", "Pad2D", "PadChannels", "Parallel", "Record", "Recurrent", "Rescale",
+    "Reshape", "Residual", "Scope", "SelectChannels", "SimpleRNN", "Sparsity", "SpatialDropout", "Upsample1D",
+    "Upsample2D", "WeightNoise",
 ]  # fmt: skip

@@ -84,6 +84,8 @@ class Record:
     kept: list[AnyLayer] = field(default_factory=list)
     #: How often random words were asked for, by path.
     draws: dict[str, int] = field(default_factory=dict)
+    #: What layers add to the loss: a scalar, or a number a sample, by the path of the layer.
+    added: list[tuple[str, Node]] = field(default_factory=list)
     #: Patterns of what does not learn: layers that work as in prediction, and parameters that stay.
     frozen: tuple[str, ...] = ()
 
@@ -143,6 +145,12 @@ class Scope:
             raise ConfigurationError(f"{self.path}: the state {name!r} is updated before it is declared")
         if self.training:
             self.record.values[full] = graph.stop_gradient(value)
+
+    def add_loss(self, value: Node) -> None:
+        """Something to be added to the loss of whatever this layer is a part of: a scalar, or a number a sample."""
+        if value.rank > 1:
+            raise ShapeError(f"adds {list(value.shape)} to the loss; it is a scalar, or a number a sample, (batch,)")
+        self.record.added.append((self.path, value))
 
     def bits(self, name: str, shape: Sequence[int]) -> Node:
         """Random uint32 words for this step, by the key (seed, step, path, name); asked again, other words."""

@@ -18,7 +18,7 @@ from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
 from chainrule.graph.composites import is_finite
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
-from chainrule.losses import Loss
+from chainrule.losses import Loss, weighted_mean
 from chainrule.optimizers.driving import Descent as Descent
 from chainrule.optimizers.driving import HostOptimizer
 from chainrule.optimizers.updates import Number, Optimizer, UpdateScope, global_norm
@@ -108,6 +108,22 @@ class StepState:
         if not isinstance(found, Node) or found.shape:
             raise ConfigurationError(f"{regularizer!r} gave {found!r}, and a penalty is a scalar node")
         return found
+
+    def added_loss(self, *, per_sample: int = 0) -> Node | None:
+        """What layers, such as `Sparsity` and `GaussianCode`, have added to the loss since this was last asked.
+
+        It is the sum, a scalar; or, for so many samples, a number each, (per_sample,); None if nothing was added. A
+        step of one's own descends in the sum of it and its loss; one that has forgotten it is refused.
+        """
+        found, self._record.added = self._record.added, []
+        total = None
+        for _, value in found:
+            if not per_sample:
+                value = weighted_mean(value) if value.rank else value
+            elif not value.rank:
+                value = graph.broadcast_to(value, (per_sample,))
+            total = value if total is None else total + value
+        return total
 
     def _updates(self, name: str) -> UpdateScope:
         return UpdateScope(self._record, name, self.number, self.numbers, self.scheduled, instead=self.instead)
@@ -289,6 +305,11 @@ def build_step(step: Step, spec: DataSpec, batch_size: int, dtype: str = "float3
                 f"the step {step.name} never descends, so it would learn nothing; see StepState.descend"
             )
         refuse_idle(record)
+        if record.added:
+            raise ConfigurationError(
+                f"layer {record.added[0][0]} adds to the loss, and the step {step.name} does not descend in it: add "
+                "state.added_loss() to the loss"
+            )
         with scope("step", absolute=True), phase("update"):
             outputs = _finish(record, state, logs)
     return BuiltStep(

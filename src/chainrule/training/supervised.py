@@ -24,7 +24,8 @@ def supervised(
 ) -> Step:
     """A step that fits a model's outputs to targets, and measures the loss, and the accuracy of classes.
 
-    With a ``regularizer`` it descends in the sum of loss and penalty, and records both: "loss" is that of the data. An
+    With a ``regularizer``, or where layers add to the loss (`Sparsity`, `GaussianCode`), it descends in the sum of loss
+    and penalty, and records both: "loss" is that of the data. What layers add is measured, too, as "added". An
     ``augmentation`` changes the samples that it learns from, never those that are measured.
     """
     train = train_function(model, loss, optimizer, regularizer, augmentation)
@@ -48,11 +49,13 @@ def train_function(
         _check_classes(outputs, batch)
         value = _loss(loss, outputs, samples, batch)
         logs = {"loss": value}
-        if regularizer is None:
-            state.descend(value, model, optimizer, outputs=outputs, criterion=loss)
-        else:
-            logs["penalty"] = state.penalty(model, regularizer)
-            state.descend(value + logs["penalty"], model, optimizer, outputs=outputs, criterion=loss)
+        penalties = [] if regularizer is None else [state.penalty(model, regularizer)]
+        if (added := state.added_loss()) is not None:
+            penalties.append(added)
+        if penalties:
+            logs["penalty"] = penalties[0] if len(penalties) == 1 else penalties[0] + penalties[1]
+            value = value + logs["penalty"]
+        state.descend(value, model, optimizer, outputs=outputs, criterion=loss)
         if batch.classes is not None:
             logs["accuracy"] = samples.mean(lambda targets: _correct(loss, outputs, targets))
         return logs
@@ -66,6 +69,8 @@ def measure_function(model: AnyLayer, loss: Loss) -> StepFunction:
     def measure(state: StepState, batch: Batch) -> dict[str, Node]:
         outputs = state.apply(model, batch.inputs)
         logs = {"loss": loss.per_sample(outputs, batch.targets)}
+        if (added := state.added_loss(per_sample=len(batch))) is not None:
+            logs["added"] = added
         if batch.classes is not None:
             logs["accuracy"] = _correct(loss, outputs, batch.targets)
         return logs
