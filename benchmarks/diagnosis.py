@@ -3,10 +3,10 @@
     python benchmarks/diagnosis.py [pairs] [seconds]
 
 Two runs of one network take turns, one watched and one not, each for some seconds; the share is by how much longer a
-step of the watched one takes, the median over the pairs: by a clock on the wall, and by processor time, which programs
-beside this one disturb less (the least with CHAINRULE_THREADS=1, where no core waits for another). A look by itself is
-told too: how long it takes, and how often it comes. The networks: that of the row mlp-128 (784-300-10, momentum, batch
-128) and that of tiny (20-32-32-2, Adam, batch 32), on noise, since it is the time that is measured.
+step of the watched one takes, the median over the pairs: by a clock on the wall, and by processor time. Where programs
+beside this one disturb both, `chrt -f 50` before the command gives it the cores. A look by itself is told too: how long
+it takes, and how often it comes. The networks: that of the row mlp-128 (784-300-10, momentum, batch 128) and that of
+tiny (20-32-32-2, Adam, batch 32), on noise, since it is the time that is measured.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def main(pairs: int = 15, seconds: float = 1.0) -> None:
             times: dict[bool, list[float]] = {}
             for run, callbacks in [(alone, plain), (watched, both)][:: 1 if pair % 2 else -1]:
                 before = len(watch.records)
+                time.sleep(seconds / 5)  # a process with a real-time priority (chrt -f) is paused if it never rests
                 run.fit(data, seconds=seconds, callbacks=callbacks, progress=False)
                 times[run is watched] = clock.taken
                 looks, taken = looks + len(watch.records) - before, taken + seconds * (run is watched)
