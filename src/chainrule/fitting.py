@@ -13,7 +13,7 @@ from chainrule.engines.protocol import Engine
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 from chainrule.graph import FLOATS
 from chainrule.layers.scope import STATE, AnyLayer
-from chainrule.losses import Loss, cross_entropy, mean_squared_error
+from chainrule.losses import Loss, cross_entropy, mean_squared_error, sequence_cross_entropy
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.regularizers import Regularizer
 from chainrule.run import Run, Weights
@@ -53,7 +53,8 @@ def fit(
     It goes ``epochs`` times through the data, 10 times if nothing is said; ``steps`` and ``seconds`` end it earlier, or
     by themselves.
     ``batch_size`` makes it mini-batch, stochastic (1) or batch (None: all samples) gradient descent. Without ``loss``,
-    labels get `losses.cross_entropy` and other targets `losses.mean_squared_error`; without ``optimizer``, descent has
+    labels get `losses.cross_entropy`, symbols `losses.sequence_cross_entropy` and other targets
+    `losses.mean_squared_error`; without ``optimizer``, descent has
     a learning rate of 0.1 and momentum 0.9. A ``regularizer`` adds a penalty on the weights to the loss, an
     ``augmentation``, or a list of them, changes the samples that are learned from. The same seed, machine and version
     give the same bits. ``progress`` shows a line an epoch (None: on a terminal and in a notebook). ``metrics`` are
@@ -166,6 +167,8 @@ def prepare(
             raise DataError("to fit a model, the data needs targets; a step of your own can do without")
         if sample is train:  # the beginning of a stream may be all of one class
             sample.check_trainable()
+        if loss is None and sample.symbolic:
+            loss = sequence_cross_entropy
         loss = loss or (cross_entropy if sample.labels is not None else mean_squared_error)
         optimizer = optimizer or SGD(learning_rate=0.1, momentum=0.9)
         if not isinstance(loss, Loss):

@@ -117,6 +117,42 @@ class CrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
+class SequenceCrossEntropy(Loss):
+    """l = -(1/n)·Σₜ log softmax(zₜ)[sₜ], over the n positions t of a sample that have a symbol s: nats a symbol.
+
+    ``outputs`` are logits z (batch, positions, symbols), ``targets`` the symbols (batch, positions), whole numbers, of
+    which -1 stands for none: there nothing is asked for. A sample with no symbol at all loses 0. Divided by log 2 it is
+    in bits.
+
+    Raises `ShapeError` where shapes do not fit, `ConfigurationError` for the output of a softmax.
+
+    >>> sequence_cross_entropy(graph.input("z", (4, 9, 65)), graph.input("s", (4, 9), "int32"))
+    <div float32[]>
+
+    Differs from: PyTorch, whose ignored target is -100, and whose mean counts all positions of a batch alike. Here each
+    sample has its mean, and counts by its weight.
+    """
+
+    def per_sample(self, outputs: Node, targets: Node) -> Node:
+        """(batch, positions, symbols) and (batch, positions) -> (batch,)."""
+        _refuse_softmax("sequence_cross_entropy", outputs)
+        if outputs.rank != 3:
+            raise ShapeError(
+                f"sequence_cross_entropy takes logits (batch, positions, symbols), and got {list(outputs.shape)}"
+            )
+        if targets.dtype not in INTEGERS:
+            raise DtypeError(f"sequence_cross_entropy takes symbols, which are whole numbers, and got {targets.dtype}")
+        _labels_fit("sequence_cross_entropy", outputs, targets, outputs.shape[:-1])
+        picked = graph.select(is_label(targets, outputs.shape[-1]), log_softmax(outputs), 0)
+        asked = graph.cast(targets >= 0, outputs.dtype)
+        return -graph.sum(picked, (1, 2)) / maximum(graph.sum(asked, 1), 1)
+
+    def probabilities(self, outputs: Node) -> Node:
+        """softmax of the logits."""
+        return softmax(outputs)
+
+
+@dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
     """l = -t·log σ(z) - (1 - t)·log(1 - σ(z)), from logits z, summed over the outputs of a sample.
 
@@ -263,6 +299,7 @@ class Hinge(Loss):
 
 
 cross_entropy = CrossEntropy()
+sequence_cross_entropy = SequenceCrossEntropy()
 binary_cross_entropy = BinaryCrossEntropy()
 mean_squared_error = MeanSquaredError()
 half_squared_error = HalfSquaredError()

@@ -113,7 +113,7 @@ def test_files_by_their_ending(tmp_path: Path) -> None:
     [
         ({"name_or_path": "digit"}, DataError, r"'digit' is no data set: did you mean digits\? known are digits, iris"),
         ({"name_or_path": "Fashion_MNIST"}, DataError, "did you mean fashion-mnist"),
-        ({"name_or_path": "zzz"}, DataError, "known are digits, iris, xor, mnist, fashion-mnist, and files"),
+        ({"name_or_path": "zzz"}, DataError, "known are digits, iris, xor, mnist, fashion-mnist, tinyshakespeare"),
         ({"name_or_path": "data/none.csv", "target": "y"}, DataError, "no such file"),
         ({"name_or_path": __file__}, DataError, "a file of this kind is not read"),
         ({"name_or_path": "iris", "images": True}, ConfigurationError, "iris has no images"),
@@ -135,7 +135,8 @@ def test_a_misspelt_file_is_answered_with_the_near_one(tmp_path: Path) -> None:
 
 
 def test_names_are_what_load_knows() -> None:
-    assert names() == ("digits", "iris", "xor", "mnist", "fashion-mnist")
+    texts = ("tinyshakespeare", "thucnews-titles", "chinese-poetry")
+    assert names() == ("digits", "iris", "xor", "mnist", "fashion-mnist", *texts)
     assert set(sources.SOURCES) < set(names())
     assert all(hasattr(chainrule.data, name) for name in chainrule.data.__all__)
 

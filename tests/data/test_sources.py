@@ -185,10 +185,23 @@ def test_wrong_contents_are_never_kept(
 def test_the_check_of_contents_can_fail(
     server: tuple[str, Behaviour], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_check", lambda *_: None)
+    monkeypatch.setattr(download, "_check", lambda *_, packed: None)
     known(monkeypatch, server[0])
     server[1].body = b"anything"
     assert (sources.find("numbers") / "numbers.gz").read_bytes() == b"anything"
+
+
+def test_a_file_that_is_not_packed_is_checked_as_it_is(
+    server: tuple[str, Behaviour], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = SourceFile("numbers.txt", FILE.size, FILE.sha256)
+    known(monkeypatch, server[0], files=(plain,))
+    server[1].body = CONTENT
+    assert (sources.find("numbers") / "numbers.txt").read_bytes() == CONTENT
+    (cache / "numbers" / "numbers.txt").unlink()
+    server[1].body = b"?" + CONTENT[1:]
+    with pytest.raises(DownloadError, match="sha256"):
+        sources.find("numbers")
 
 
 def test_an_endless_answer_is_cut_off(

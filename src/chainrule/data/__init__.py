@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.data import text
 from chainrule.data.batches import batches, epoch_order
 from chainrule.data.dataset import Dataset, from_arrays
 from chainrule.data.frames import from_frame
@@ -13,10 +14,13 @@ from chainrule.data.preparation import Column, Preparation
 from chainrule.data.scaling import Scaling
 from chainrule.data.streams import Stream, stream
 from chainrule.data.tables import read_csv, read_prepared
+from chainrule.data.text.classified import read_texts, read_texts_as, texts
+from chainrule.data.text.corpus import language, language_stream, windows
 from chainrule.data.wholes import map_idx, map_npz
 
 __all__ = [
     "Column", "Dataset", "ImageFiles", "ImageForm", "Preparation", "Scaling", "Stream", "batches", "epoch_order",
-    "from_arrays", "from_frame", "image_stream", "images", "load", "map_idx", "map_npz", "names", "read_csv",
-    "read_image", "read_prepared", "stream",
+    "from_arrays", "from_frame", "image_stream", "images", "language", "language_stream", "load", "map_idx", "map_npz",
+    "names", "read_csv", "read_image", "read_prepared", "read_texts", "read_texts_as", "stream", "text", "texts",
+    "windows",
 ]  # fmt: skip

@@ -15,8 +15,8 @@ _DTYPES = ("float32", "float64", "int32", "int64", "uint8", "uint32", "bool")
 MAXIMUM_CLASSES = 100_000  # without names of their own: a mistaken column must not become a million names
 
 
-def as_inputs(values: Any, source: str, features: Sequence[str] = ()) -> NDArray[Any]:
-    """Inputs (samples, …) as read-only uint8, float32 or float64."""
+def as_inputs(values: Any, source: str, features: Sequence[str] = (), symbols: int = 0) -> NDArray[Any]:
+    """Inputs (samples, …) as read-only uint8, float32 or float64; int32 where they are ``symbols``, so many."""
     array = _numeric(values, f"{source}: inputs")
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"{source}: there are no samples (inputs of shape {array.shape})")
@@ -27,16 +27,33 @@ def as_inputs(values: Any, source: str, features: Sequence[str] = ()) -> NDArray
             f"{source}: inputs of shape {array.shape}; samples come first and features after, as in "
             f"({len(array)}, 1). Use inputs.reshape(-1, 1) for one feature, inputs.reshape(1, -1) for one sample"
         )
+    if symbols:
+        return _read_only(as_symbols(array, symbols, 0, f"{source}: inputs"))
     if array.dtype not in (np.uint8, np.float32, np.float64):
         array = _as_float(array)
     refuse_not_finite(array, f"{source}: inputs", features)
     return _read_only(array)
 
 
+def as_symbols(array: NDArray[Any], symbols: int, lowest: int, what: str) -> NDArray[np.int32]:
+    """Whole numbers from ``lowest`` to below ``symbols``, as int32; DataError names the first that is none."""
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{what}: symbols are whole numbers, and {array.dtype} came")
+    wrong = (array < lowest) | (array >= symbols)
+    if wrong.any():
+        place = tuple(np.argwhere(wrong)[0].tolist())
+        where = f"row {place[0]}, position {', '.join(map(str, place[1:]))}"
+        raise DataError(f"{what}, {where}: {array[place]} is no symbol; they are 0 … {symbols - 1:,}")
+    return array.astype(np.int32)
+
+
 def as_targets(
-    values: Any, samples: int, classes: tuple[str, ...] | None, source: str
+    values: Any, samples: int, classes: tuple[str, ...] | None, source: str, symbols: int = 0
 ) -> tuple[NDArray[Any] | None, tuple[str, ...] | None]:
-    """Targets as read-only labels (int32) with their classes, or as float32 or float64 numbers."""
+    """Targets as read-only labels (int32) with their classes, or as float32 or float64 numbers.
+
+    Beside ``symbols``, whole numbers (samples, positions) are a symbol to each position, -1 where none is asked for.
+    """
     if classes is not None and len(set(classes)) != len(classes):
         twice = next(name for name in classes if classes.count(name) > 1)
         raise DataError(f"{source}: the class {twice!r} is named twice")
@@ -48,6 +65,8 @@ def as_targets(
         raise DataError(f"{source}: {samples:,} samples, but targets for {came}; they must be as many")
     if array.dtype.kind in "iub" and array.ndim == 1:
         return _labels(array, classes, source)
+    if symbols and array.dtype.kind in "iu" and array.ndim > 1:
+        return _read_only(as_symbols(array, symbols, -1, f"{source}: targets")), classes
     if array.dtype not in (np.float32, np.float64):
         array = _as_float(array)
     if array.ndim == 1:

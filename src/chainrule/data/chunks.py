@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.checking import plain_array
 from chainrule.data.dataset import Dataset, from_arrays
+from chainrule.data.preparation import Preparation
 from chainrule.errors import DataError, StreamError
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -54,15 +55,21 @@ def _row_of_chunks(found: Any, epoch: int, stream: str) -> Iterable[Any]:
     return chunks
 
 
-def checked(chunk: Any, told: str, classes: tuple[str, ...] | None, first: Arrays | None) -> Arrays:
+def checked(
+    chunk: Any,
+    told: str,
+    classes: tuple[str, ...] | None,
+    first: Arrays | None,
+    preparation: Preparation | None = None,
+) -> Arrays:
     """A chunk's arrays by name, as a data set would hold them, and like those of the first chunk if there was one."""
-    arrays = _named(chunk, told, classes)
+    arrays = _named(chunk, told, classes, preparation)
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise DataError(f"{told}: the arrays hold one row a sample, as many as each other: {lengths}")
     if not rows_of(arrays):
         return arrays
-    labelled = "targets" in arrays and arrays["targets"].dtype == np.int32
+    labelled = "targets" in arrays and arrays["targets"].dtype == np.int32 and arrays["targets"].ndim == 1
     if labelled and classes is None and not isinstance(chunk, Mapping):
         raise DataError(
             f"{told}: the targets are labels, and no chunk knows all the classes; give their names or their number: "
@@ -73,7 +80,7 @@ def checked(chunk: Any, told: str, classes: tuple[str, ...] | None, first: Array
     return arrays
 
 
-def _named(chunk: Any, told: str, classes: tuple[str, ...] | None) -> Arrays:
+def _named(chunk: Any, told: str, classes: tuple[str, ...] | None, preparation: Preparation | None) -> Arrays:
     if isinstance(chunk, Mapping):
         if not chunk:
             raise DataError(f"{told}: a dictionary without arrays")
@@ -89,7 +96,7 @@ def _named(chunk: Any, told: str, classes: tuple[str, ...] | None) -> Arrays:
     if inputs.ndim > 1 and not len(inputs):
         return {"inputs": inputs}
     targets, weights = [*parts[1:], None, None][:2]
-    whole = from_arrays(inputs, targets, classes, weights=weights, name=told)
+    whole = from_arrays(inputs, targets, classes, weights=weights, preparation=preparation, name=told)
     named = {"inputs": whole.inputs, "targets": whole.targets, "weights": whole.weights}
     return {name: array for name, array in named.items() if array is not None}
 

@@ -22,8 +22,10 @@ class Dataset:
 
     ``inputs`` (samples, …) are uint8, float32 or float64; other whole numbers become float32. ``targets`` are
     labels, whole numbers (samples,) that become int32 and count into ``classes``; or numbers (samples, …) that
-    become float32 or float64; or None where there is nothing to predict. ``weights`` (samples,) say how much
-    each sample counts. ``note`` says what was recognised in the source, and why. The arrays are read-only.
+    become float32 or float64; or None where there is nothing to predict. Where the preparation says that inputs are
+    symbols, they are int32, and so are targets (samples, positions), one symbol a position, -1 for none.
+    ``weights`` (samples,) say how much each sample counts. ``note`` says what was recognised in the source, and why.
+    The arrays are read-only.
 
     Raises DataError for zero rows, lengths that differ, text, NaN or infinity (with row and column, counted
     from 0) and a label outside its classes.
@@ -44,8 +46,9 @@ class Dataset:
     def __post_init__(self) -> None:
         classes = None if self.classes is None else tuple(str(name) for name in self.classes)
         source = self.name or "the data"
-        inputs = as_inputs(self.inputs, source, self.preparation.feature_names())
-        targets, classes = as_targets(self.targets, len(inputs), classes, source)
+        symbols = self.preparation.symbols
+        inputs = as_inputs(self.inputs, source, self.preparation.feature_names(), symbols)
+        targets, classes = as_targets(self.targets, len(inputs), classes, source, symbols)
         features = self.preparation.features
         if features is not None and inputs.shape[-1] != features:
             raise DataError(
@@ -64,8 +67,14 @@ class Dataset:
 
     @property
     def labels(self) -> NDArray[np.int32] | None:
-        """The targets where they are labels, else None."""
-        return self.targets if self.targets is not None and self.targets.dtype == np.int32 else None
+        """The targets where they are labels, one a sample, else None."""
+        found = self.targets
+        return found if found is not None and found.dtype == np.int32 and found.ndim == 1 else None
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether the targets are symbols, one a position."""
+        return self.targets is not None and self.targets.dtype == np.int32 and self.targets.ndim > 1
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -157,7 +166,7 @@ class Dataset:
         >>> prices.preparation.target.forward(prices.targets).ravel().round(6).tolist()
         [-0.8, 0.8]
         """
-        if self.targets is None or self.labels is not None:
+        if self.targets is None or self.labels is not None or self.symbolic:
             raise DataError(
                 f"{self.name or 'the data'}: targets_into needs targets that are numbers, not {self._told()}"
             )
@@ -170,6 +179,8 @@ class Dataset:
         Raw images (more than one axis a sample) get one shift and one scale; uint8 is brought into 0 … 1.
         Give the same preparation to other parts of the data: ``test.prepared_as(train)``.
         """
+        if self.preparation.symbols:
+            raise DataError(f"{self.name or 'the data'}: symbols are no quantities; there is nothing to standardise")
         if self.inputs.dtype == np.uint8:
             scaling = Scaling(0.0, 1.0 / max(float(self.inputs.max()), 1.0))
         elif self.inputs.ndim == 2:
@@ -199,12 +210,16 @@ class Dataset:
         >>> Dataset(np.zeros((3, 2), np.float32), np.array([0, 1, 1]), name="tiny").describe()
         'tiny: 3 samples of 2 numbers (float32), 2 classes of 1 to 2 samples'
         """
-        inputs = f"{_times(self.sample_shape)} ({self.inputs.dtype})"
+        symbols = self.preparation.symbols
+        what = f"{_times(self.sample_shape)[:-7]}symbols" if symbols else _times(self.sample_shape)
+        inputs = f"{what} ({f'of {symbols:,}' if symbols else self.inputs.dtype})"
         return f"{self.name or 'data'}: {len(self):,} samples of {inputs}, {self._told()}"
 
     def _told(self) -> str:
         if self.targets is None:
             return "no targets"
+        if self.symbolic:
+            return "a symbol to each position"
         if self.labels is not None and self.classes is not None:
             counts = np.bincount(self.labels, minlength=len(self.classes))
             return f"{len(self.classes):,} classes of {_span(counts.min(), counts.max())}"

@@ -26,7 +26,7 @@ def contents(data: Any) -> dict[str, Any]:
         return found
     if data.labels is not None and data.classes is not None:
         found["counts"] = np.bincount(data.labels, minlength=len(data.classes)).tolist()
-    elif data.labels is None:
+    elif not data.symbolic:
         targets = data.targets.astype(np.float64)
         found["targets"] = {
             "least": float(targets.min()), "mean": float(targets.mean()),

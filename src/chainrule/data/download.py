@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +26,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def fetch(urls: Sequence[str], path: Path, size: int, sha256: str, progress: Progress | None = None) -> None:
-    """Fetch a gzipped file from the first of ``urls`` that gives it, whose contents have this size and sha256.
+    """Fetch a file from the first of ``urls`` that gives it, whose contents have this size and sha256.
+
+    Where its name ends in .gz, they are what is packed in it.
 
     What has come so far is kept in ``path`` + ".part", and the next call goes on from there. Raises
     DownloadError, with the reason for each address.
@@ -62,7 +64,7 @@ def _fetch_checked(url: str, file: IO[bytes], name: str, size: int, sha256: str,
     while True:
         try:
             _receive(url, file, name, size + _ROOM, progress)
-            _check(file, size, sha256)
+            _check(file, size, sha256, packed=name.endswith(".gz"))
             return
         except _WrongContentsError:
             file.truncate(0)
@@ -123,7 +125,7 @@ def _copy(
         raise DownloadError(f"the connection broke after {position:,} of {total:,} bytes; the next try goes on there")
 
 
-def _check(file: IO[bytes], size: int, sha256: str) -> None:
+def _check(file: IO[bytes], size: int, sha256: str, *, packed: bool) -> None:
     """Unpack what came, in pieces, and compare; no more than ``size`` bytes and one are ever unpacked."""
     import gzip
     import hashlib
@@ -134,7 +136,7 @@ def _check(file: IO[bytes], size: int, sha256: str) -> None:
     digest = hashlib.sha256()
     unpacked = 0
     try:
-        with gzip.GzipFile(fileobj=file, mode="rb") as stream:
+        with gzip.GzipFile(fileobj=file, mode="rb") if packed else nullcontext(file) as stream:
             while piece := stream.read(min(_CHUNK, size + 1 - unpacked)):
                 unpacked += len(piece)
                 digest.update(piece)

@@ -9,7 +9,8 @@ from pathlib import Path
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ConfigurationError, DataError
 
-_NAMES = ("digits", "iris", "xor", "mnist", "fashion-mnist")
+_TEXTS = ("tinyshakespeare", "thucnews-titles", "chinese-poetry")
+_NAMES = ("digits", "iris", "xor", "mnist", "fashion-mnist", *_TEXTS)
 _WITH_IMAGES = ("digits", "mnist", "fashion-mnist")
 _TABLES = (".csv", ".tsv")
 
@@ -20,7 +21,7 @@ def names() -> tuple[str, ...]:
     """The names that ``load`` knows.
 
     >>> names()
-    ('digits', 'iris', 'xor', 'mnist', 'fashion-mnist')
+    ('digits', 'iris', 'xor', 'mnist', 'fashion-mnist', 'tinyshakespeare', 'thucnews-titles', 'chinese-poetry')
     """
     return _NAMES
 
@@ -37,6 +38,9 @@ def load(
     colour: str | None = None,
     fit: str = "crop",
     skip_damaged: bool = False,
+    text: str | None = None,
+    tokens: str | None = None,
+    length: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Data by name, from a .csv, .tsv or .npz file, or from a folder of images, as a training and a test part.
@@ -50,6 +54,11 @@ def load(
     A folder holds the images of each class in a folder of its own, or two such folders, named train and test.
     ``size`` (height, width), ``colour``, ``fit`` and ``skip_damaged`` are as `chainrule.data.images` has them.
 
+    tinyshakespeare, chinese-poetry, and files ending in .txt are texts to learn the next token from, as
+    `chainrule.data.language` has them, and thucnews-titles are headlines of ten classes. ``tokens`` are "characters"
+    (if nothing is said), "words", "chinese-words" or "byte-pairs", and ``length`` is how many a sample has. In a table,
+    ``text`` names a column of texts to predict the target from: `chainrule.data.read_texts`.
+
     Raises DataError for a name that is not known, listing those that are, and for data that cannot be used;
     DownloadError where a data set is nowhere to be found; ConfigurationError for an option that does not fit.
 
@@ -60,7 +69,16 @@ def load(
     name = str(name_or_path)
     path = Path(name_or_path)
     kind = path.suffix.lower()
-    if isinstance(name_or_path, str) and name in _NAMES:
+    is_name = isinstance(name_or_path, str) and name in _NAMES
+    if (is_name and name in _TEXTS) or (not is_name and not path.is_dir() and (kind == ".txt" or text is not None)):
+        _refuse_image_options(name, size, colour, fit, skip_damaged)
+        return _load_text(
+            path, name if is_name else "", target, ignore, task, text, tokens, length, images, seed, progress
+        )
+    for option, value in {"text": text, "tokens": tokens, "length": length}.items():
+        if value is not None:
+            raise ConfigurationError(f"{option}={value!r} is for texts, and {name} holds none; text= names a column")
+    if is_name:
         _refuse_image_options(name, size, colour, fit, skip_damaged)
         return _by_name(name, target, images, seed, ignore, task, progress)
     if path.is_dir():
@@ -81,11 +99,51 @@ def load(
         _refuse_table_options(name, target, ignore, task)
         return load_npz(_file(path), seed=seed)
     if path.exists():
-        raise DataError(f"{name}: a file of this kind is not read; .csv, .tsv and .npz are, and folders of images")
+        raise DataError(
+            f"{name}: a file of this kind is not read; .csv, .tsv, .npz and .txt are, and folders of images"
+        )
     raise DataError(
         f"{name!r} is no data set: {_near(name, _NAMES)}known are {', '.join(_NAMES)}, "
-        "and files ending in .csv, .tsv or .npz, or folders of images"
+        "and files ending in .csv, .tsv, .npz or .txt, or folders of images"
     )
+
+
+def _load_text(
+    path: Path,
+    name: str,
+    target: str | None,
+    ignore: Sequence[str],
+    task: str | None,
+    column: str | None,
+    tokens: str | None,
+    length: int | None,
+    images: bool,
+    seed: int,
+    progress: Progress | None,
+) -> tuple[Dataset, Dataset]:
+    told, used = name or str(path), tokens or "characters"
+    if images:
+        raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {told} is text")
+    if column is not None and not name:
+        from chainrule.data.text.classified import read_texts
+
+        if path.suffix.lower() not in _TABLES:
+            raise ConfigurationError(f"text={column!r} names a column of a .csv or .tsv file, and {told} is none")
+        if target is None:
+            raise DataError(f"{told}: which column is to be predicted from {column!r}? Name the target")
+        if ignore or (task or "classification") != "classification":
+            raise ConfigurationError("of texts, a class is predicted, and from them alone: no ignore, no regression")
+        return read_texts(_file(path), column, target, tokens=used, length=length, seed=seed)
+    if column is not None:
+        raise ConfigurationError(f"text={column!r} names a column of a .csv or .tsv file, and {told} is none")
+    _refuse_table_options(told, target, ignore, None if task == "language-model" else task)
+    if name:
+        from chainrule.data.text.named import text_by_name
+
+        return text_by_name(name, tokens=used, length=length, progress=progress)
+    from chainrule.data.text.corpus import language
+
+    return language(_file(path), length=length or 64, tokens=used)
 
 
 def _by_name(

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data.columns import Column, encode_cells
 from chainrule.data.image_form import ImageForm
 from chainrule.data.scaling import Numbers, Scaling, as_numbers, check_numbers
+from chainrule.data.text.form import TextForm
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 
 __all__ = ["Column", "Preparation", "Scaling"]
 
-_KEYS = ("shift", "scale", "columns", "target", "target_name", "shape", "images")
+_KEYS = ("shift", "scale", "columns", "target", "target_name", "shape", "images", "symbols", "text")
 _MAXIMUM_AXES = 8
 
 
@@ -26,8 +27,11 @@ class Preparation:
 
     ``shift`` and ``scale`` are numbers, or one number a feature. ``columns`` says how the columns of a table
     become features, ``target`` how targets are scaled for training and back for predictions, ``target_name``
-    which column they came from, ``shape`` how to draw a flat sample, as (8, 8) for a digit, and ``images`` the form in
-    which image files are read.
+    which column they came from, ``shape`` how to draw a flat sample, as (8, 8) for a digit, ``images`` the form in
+    which image files are read, and ``text`` that in which texts are.
+
+    With ``symbols``, inputs are no quantities but symbols, whole numbers from 0 to below it, which nothing is taken
+    off and an `Embedding` looks up; a ``text`` has as many as its vocabulary.
 
     The arithmetic itself is part of the graph, so that images can stay uint8 until then.
     Raises ConfigurationError for a setting without meaning.
@@ -43,12 +47,17 @@ class Preparation:
     shape: tuple[int, ...] = ()
     target_name: str = ""
     images: ImageForm | None = None
+    symbols: int = 0
+    text: TextForm | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shift", check_numbers("shift", self.shift))
         object.__setattr__(self, "scale", check_numbers("scale", self.scale, nonzero=True))
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
+        if self.text is not None and self.symbols in (0, self.text.symbols):
+            object.__setattr__(self, "symbols", self.text.symbols)
+        self._check_symbols()
         names = [column.name for column in self.columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -61,6 +70,15 @@ class Preparation:
         if len({width for width in widths.values() if width}) > 1:
             told = ", ".join(f"{name}: {width}" for name, width in widths.items() if width)
             raise ConfigurationError(f"a preparation needs one number a feature, but came with {told}")
+
+    def _check_symbols(self) -> None:
+        count = self.symbols
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count < 2**31:
+            raise ConfigurationError(f"symbols: how many there are, a whole number, not {count!r}")
+        if self.text is not None and count != self.text.symbols:
+            raise ConfigurationError(f"symbols: {count}, and the text has {self.text.symbols}")
+        if count and (self.columns or self.images or self.shift != 0.0 or self.scale != 1.0):
+            raise ConfigurationError("symbols: they are no quantities, so that nothing is shifted, scaled or encoded")
 
     @property
     def features(self) -> int | None:
@@ -117,6 +135,8 @@ class Preparation:
             "target": self.target.to_dict(),
             "columns": [column.to_dict() for column in self.columns],
             **({} if self.images is None else {"images": self.images.to_dict()}),
+            **({} if self.text is None else {"text": self.text.to_dict()}),
+            **({"symbols": self.symbols} if self.symbols and self.text is None else {}),
         }
 
     @classmethod
@@ -149,6 +169,8 @@ class Preparation:
                 shape=tuple(shape),
                 target_name=name,
                 images=ImageForm.from_dict(values["images"]) if "images" in values else None,
+                symbols=values.get("symbols", 0),
+                text=TextForm.from_dict(values["text"]) if "text" in values else None,
             )
         except ConfigurationError as error:
             raise RunFileError(f"preparation.{error}") from error

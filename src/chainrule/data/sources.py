@@ -14,7 +14,7 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A gzipped file of a data set: the size and sha256 of what is in it.
+    """A file of a data set, gzipped if its name says so: the size and sha256 of what is in it.
 
     The checksum is of the contents because each mirror has compressed them anew.
     """
@@ -83,6 +83,30 @@ SOURCES = {
             ),
         ),
         "MIT, Zalando SE",
+    ),
+    "tinyshakespeare": Source(
+        ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",),
+        (SourceFile("input.txt", 1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),),
+        "public domain; gathered by A. Karpathy",
+    ),
+    "thucnews-titles": Source(
+        (
+            "https://raw.githubusercontent.com/649453932/Chinese-Text-Classification-Pytorch/master/THUCNews/data/",
+        ),
+        (
+            SourceFile("class.txt", 82, "005e8813ad639c219e5902dc84889202b4a717b4238497d26c3fbd5e43927a86"),
+            SourceFile("dev.txt", 551_313, "6ed73aa2c57ee1560c8f76570d48735c4b1c29ae4983fe3523d56e115813e175"),
+            SourceFile("test.txt", 551_596, "ebecc8c896635ad69730083ca7b81d37c42c9a5779bc05c9d2479d894e34f026"),
+        ),
+        "for research; headlines of Sina News, chosen by 649453932",
+    ),
+    "chinese-poetry": Source(
+        (),  # under these names they are in no public place
+        (
+            SourceFile("tang-300.json", 190_787, "d77a145f7470da2ed2f79515944563c062ffc43fceda07f195a36ead66b7e5c7"),
+            SourceFile("song-300.json", 151_283, "ca5d74f7fdb9d5a6acc22a7c8b4395228cad4bb8be53df44c19ba83ab6983b20"),
+        ),
+        "MIT, the project chinese-poetry",
     ),
 }  # fmt: skip
 

@@ -167,7 +167,8 @@ class Stream:
                     yield arrays
 
     def _checked(self, chunk: Any, where: str) -> Arrays:
-        return checked(chunk, f"{self._told}, {where}", self.classes, self._first)
+        symbolic = self.preparation if self.preparation.symbols else None
+        return checked(chunk, f"{self._told}, {where}", self.classes, self._first, symbolic)
 
     def _refuse_sample(self, whole: Whole, rows: Sequence[int]) -> None:
         """Raise for the first of some samples that cannot be used: its own number says more than its piece's."""

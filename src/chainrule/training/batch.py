@@ -28,7 +28,8 @@ class Batch:
     """The samples of one step.
 
     ``batch["name"]`` is an array of the data, ``batch.inputs`` and ``batch.targets`` those of a data set, cast to the
-    graph's float dtype and prepared: (inputs - shift)·scale. Labels stay integers. ``batch.size`` is known.
+    graph's float dtype and prepared: (inputs - shift)·scale. Labels and symbols (int32) stay integers.
+    ``batch.size`` is known.
     """
 
     def __init__(self, spec: DataSpec, size: int, dtype: str, *, select: bool) -> None:
@@ -60,7 +61,9 @@ class Batch:
 
     @property
     def inputs(self) -> Node:
-        """The inputs, as the network sees them: floats, prepared."""
+        """The inputs, as the network sees them: floats, prepared, or symbols as they are."""
+        if self["inputs"].dtype == "int32":
+            return self["inputs"]
         return self._prepared(graph.cast(self["inputs"], self.dtype), "shift", "scale")
 
     @property

@@ -89,7 +89,11 @@ def refuse_other_data(known: DataSpec | None, spec: DataSpec, data: Data) -> Non
 
 def refuse_improbable(data: Dataset, loss: Loss) -> None:
     """Raise `DataError` where a loss on probabilities is given targets that are none."""
-    if not isinstance(loss, CrossEntropy | BinaryCrossEntropy) or data.targets is None or data.labels is not None:
+    if (
+        not isinstance(loss, CrossEntropy | BinaryCrossEntropy)
+        or data.targets is None
+        or data.targets.dtype == np.int32
+    ):
         return
     targets = data.preparation.target.forward(data.targets)
     low, high = float(targets.min()), float(targets.max())
@@ -101,6 +105,8 @@ def refuse_improbable(data: Dataset, loss: Loss) -> None:
 
 
 def _preparing(preparation: Preparation, scaled_targets: bool) -> dict[str, Array]:
+    if preparation.symbols and not scaled_targets:
+        return {}
     named = {"shift": preparation.shift, "scale": preparation.scale}
     if scaled_targets and not preparation.target.changes_nothing:
         named |= {"target_shift": preparation.target.shift, "target_scale": preparation.target.scale}

@@ -66,6 +66,9 @@ class Predictor:
         return np.concatenate(parts)
 
     def _checked(self, inputs: Any) -> Array:
+        preparation = self.setting.preparation
+        if preparation.symbols:
+            return self._symbols(inputs)
         of_a_set = isinstance(inputs, Dataset)
         array: Array = inputs.inputs if of_a_set else inputs
         usual = type(array) is np.ndarray and array.dtype in _AS_THEY_ARE and array.ndim > 0
@@ -78,7 +81,19 @@ class Predictor:
             raise DataError("there are no samples to predict")
         if usual and (of_a_set or array.dtype == np.uint8 or _is_finite(array)):
             return array
-        return as_inputs(array, "the data", self.setting.preparation.feature_names())
+        return as_inputs(array, "the data", preparation.feature_names())
+
+    def _symbols(self, inputs: Any) -> Array:
+        """Numbers of tokens, or the texts that they are of."""
+        form, shape = self.setting.preparation.text, self.setting.shape
+        if form is not None and isinstance(inputs, list | tuple) and all(isinstance(one, str) for one in inputs):
+            inputs = form.encode(inputs)
+        array = as_inputs(
+            inputs.inputs if isinstance(inputs, Dataset) else inputs, "the data", (), self.setting.preparation.symbols
+        )
+        if array.shape[1:] != shape:
+            raise ShapeError(f"inputs are (samples, {', '.join(map(str, shape))}), and these are {list(array.shape)}")
+        return array
 
     def _block(self, rows: Array, state: Mapping[str, Array]) -> dict[str, Array]:
         place = len(rows), rows.dtype

@@ -1,0 +1,179 @@
+"""Long texts for language models: windows of tokens, each token's target the one that follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset
+from chainrule.data.preparation import Preparation
+from chainrule.data.streams import Stream, stream
+from chainrule.data.text.form import TextForm, make_vocabulary, told_unknown
+from chainrule.data.text.reading import TextFile
+from chainrule.data.text.tokenizing import Tokenizer, chosen
+from chainrule.errors import ConfigurationError, DataError
+from chainrule.keys import Key
+
+Tokens = NDArray[np.int32]
+_FEW = 5
+
+
+def windows(numbers: Any, length: int, *, source: str = "the text") -> tuple[Tokens, Tokens, NDArray[np.float32]]:
+    """A long row of tokens as windows side by side: inputs and targets (windows, length), and weights (windows,).
+
+    The target of a position is the token after it, so each token but the first is a target once. Where the last window
+    would stand out over the end it begins earlier, and the targets that had been asked for are -1: they count for
+    nothing, and its weight is the part of its positions that count.
+
+    >>> inputs, targets, weights = windows([5, 6, 7, 8, 9, 5], 3)
+    >>> inputs.tolist(), targets.tolist()
+    ([[5, 6, 7], [7, 8, 9]], [[6, 7, 8], [-1, 9, 5]])
+    >>> (weights * 3).round().tolist()
+    [3.0, 2.0]
+    """
+    row = np.asarray(numbers)
+    if row.ndim != 1 or row.dtype.kind not in "iu":
+        raise DataError(f"{source}: tokens are one row of whole numbers, not {row.dtype}{list(row.shape)}")
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+        raise ConfigurationError(f"length is a whole number above 0, not {length!r}")
+    asked = len(row) - 1
+    if asked < length:
+        raise DataError(
+            f"{source}: there {'is' if len(row) == 1 else 'are'} {len(row):,} token{'s' * (len(row) != 1)}, and a "
+            f"window of {length:,} with the token after it wants {length + 1:,}; give more text, or a smaller length"
+        )
+    count = -(-asked // length)
+    starts = np.minimum(np.arange(count) * length, asked - length)
+    places = starts[:, None] + np.arange(length)
+    inputs, targets = row[places].astype(np.int32), row[places + 1].astype(np.int32)
+    again = count * length - asked
+    targets[-1, :again] = -1
+    weights = np.ones(count, np.float32)
+    weights[-1] = (length - again) / length
+    return inputs, targets, weights
+
+
+def language(
+    text: str | Path,
+    *,
+    length: int = 64,
+    tokens: str | Tokenizer = "characters",
+    min_count: int = 1,
+    most: int | None = None,
+    test_fraction: float = 0.1,
+    name: str = "",
+) -> tuple[Dataset, Dataset]:
+    """A text, or the file at a path, to learn which token comes next: a training part and its end as the test part.
+
+    ``tokens`` are "characters", "words", "chinese-words", "byte-pairs" (a thousand, learned from the training part),
+    or a tokenizer such as `Words(lower=False)`. Tokens that come less than ``min_count`` times in the training part, or
+    are not among the ``most`` frequent, are unknown; characters are listed as the whole text has them.
+
+    Raises DataError, naming file and byte, for what is not text, and for a text that is too short.
+
+    >>> train, test = language("to be or not to be, that is the question. " * 20, length=16)
+    >>> train.inputs.shape, train.targets.shape, train.preparation.symbols
+    ((48, 16), (48, 16), 15)
+    """
+    source, whole = (text.name, TextFile(text).read()) if isinstance(text, Path) else (name or "the text", text)
+    if not 0 < test_fraction < 1:
+        raise ConfigurationError(f"test_fraction is a part of the text, between 0 and 1, not {test_fraction!r}")
+    if not whole.strip():
+        raise DataError(f"{source}: there is nothing in it but spaces and ends of lines")
+    cut = len(whole) - max(round(len(whole) * test_fraction), 1)
+    parts = whole[:cut], whole[cut:]
+    used = chosen(tokens, [parts[0]])
+    lossless = used.kind == "characters" and min_count == 1 and most is None
+    vocabulary = make_vocabulary(
+        used,
+        used.split(whole if lossless else parts[0]),
+        min_count=min_count,
+        most=most,
+        padding=False,
+        unknown=not lossless,
+    )
+    form = TextForm(used, vocabulary, length)
+    found = []
+    for part, told in zip(parts, ("the training part", "the test part"), strict=True):
+        numbers = form.numbers(part, source)
+        note = "; ".join(one for one in (f"language model: the next of {form.symbols:,} {used.kind}",
+                                         told_unknown(form, numbers)) if one)  # fmt: skip
+        inputs, targets, weights = windows(numbers, length, source=f"{source}, {told}")
+        found.append(
+            Dataset(inputs, targets, weights, None, Preparation(text=form), name or source.rpartition(".")[0], note)
+        )
+    return found[0], found[1]
+
+
+def language_stream(
+    path: str | Path,
+    *,
+    length: int = 64,
+    tokens: str | Tokenizer = "characters",
+    min_count: int = 1,
+    most: int | None = None,
+    form: TextForm | None = None,
+    seed: int = 0,
+    piece: int = 1 << 20,
+    shuffle: bool = True,
+) -> Stream:
+    """A text file that need not fit into memory, as a stream of windows to learn the next token from.
+
+    It is read ``piece`` bytes at a time, once in each epoch, and once at first for its vocabulary, unless another's
+    ``form`` is given (``train.preparation.text``). The windows of a piece come in an order made of seed and epoch;
+    what is left at its end goes on into the next, and what is left of the last, less than a window, comes as the last
+    window of `windows` does.
+
+    Raises StreamError, naming file and byte, where the file is not text, or becomes shorter while it is read.
+    """
+    file = TextFile(path)
+    if form is None:
+        used = chosen(tokens, file.pieces(piece))
+        lossless = used.kind == "characters" and min_count == 1 and most is None
+        vocabulary = make_vocabulary(
+            used,
+            (token for text in _whole_lines(file, piece) for token in used.split(text)),
+            min_count=min_count,
+            most=most,
+            padding=False,
+            unknown=not lossless,
+        )
+        form = TextForm(used, vocabulary, length)
+    known = form
+
+    def chunks(epoch: int) -> Iterator[tuple[Tokens, Tokens, NDArray[np.float32]]]:
+        rest, number, last = np.zeros(0, np.int32), 0, np.zeros(0, np.int32)
+        for text in _whole_lines(file, piece):
+            row = np.concatenate([rest, known.numbers(text, file.name)])
+            full = (len(row) - 1) // known.length * known.length if len(row) else 0
+            if full > 0:
+                inputs, targets, weights = windows(row[: full + 1], known.length, source=file.name)
+                order = np.arange(len(inputs))
+                if shuffle:
+                    order = Key(seed).child("windows").child(epoch).child(number).permutation(len(inputs))
+                yield inputs[order], targets[order], weights[order]
+                last = row[full - known.length : full]
+                number += 1
+            rest = row[full:]
+        if len(rest) > 1:  # the end, with what came before it in front
+            inputs, targets, weights = windows(np.concatenate([last, rest]), known.length, source=file.name)
+            yield inputs[-1:], targets[-1:], weights[-1:]
+
+    return stream(chunks, preparation=Preparation(text=form), name=file.path.stem)
+
+
+def _whole_lines(file: TextFile, piece: int) -> Iterator[str]:
+    """The text in pieces that end where lines end, so that no word is cut; a line longer than a piece is."""
+    rest = ""
+    for text in file.pieces(piece):
+        rest += text
+        cut = rest.rfind("\n") + 1 or (len(rest) if len(rest) >= piece else 0)
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest
