@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed import page, training
+from benchmarks.speed.data import write_data
 from benchmarks.speed.machine import made_with, peaks, warn_if_busy
 from benchmarks.speed.others import OTHERS
 from benchmarks.speed.others import measure as measure_other
 from benchmarks.speed.peers import chosen
-from benchmarks.speed.workload import write_data
 from benchmarks.speed.workloads import WORKLOADS
 
 KEPT = Path(__file__).resolve().parents[1] / "speed.json"
@@ -32,6 +32,12 @@ def rows_named(words: str) -> list[str]:
     if unknown:
         raise SystemExit(f"there is no row {unknown[0]!r}; there are {', '.join(everything)}")
     return wanted or everything
+
+
+def kinds_of(names: Sequence[str]) -> list[str]:
+    """The data that these rows need: those of the workloads, and what the other rows train on."""
+    needed = {WORKLOADS[name].data for name in names if name in WORKLOADS}
+    return sorted(needed | ({"digits", "points"} if any(name in OTHERS for name in names) else set()))
 
 
 def keep(kept: dict[str, Any], kind: str, name: str, row: dict[str, Any], path: Path = KEPT) -> None:
@@ -57,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     warn_if_busy()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        source = write_data(folder, ("digits", "points"))
-        print(f"data: {source}", flush=True)
+        sources = write_data(folder, kinds_of(names))
+        print(f"data: {'; '.join(sources.values())}", flush=True)
         limits: dict[str, float] = {}
         for name in names:
             if settings.profile:
@@ -69,17 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             if name in WORKLOADS:
                 limits = limits or peaks()
-                start = training.child(folder, seconds, 60 if settings.quick else 900)
+                start = training.child(folder, seconds, 300 if settings.quick else 900)
                 measured = training.measure(WORKLOADS[name], peers, start, rounds=rounds, most=most, tell=_tell)
                 row = training.row(WORKLOADS[name], measured, limits)
                 print("\n".join(page.training_table({name: row})), flush=True)
                 if keeping:
-                    keep(
-                        kept,
-                        "training",
-                        name,
-                        {**row, "data": source if WORKLOADS[name].data == "digits" else "points"},
-                    )
+                    keep(kept, "training", name, {**row, "data": sources[WORKLOADS[name].data]})
                 continue
             lines = measure_other(name, folder, settings.quick)
             print("\n".join(page.line_text(line.kept()) for line in lines), flush=True)

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.peers import COMPARED, Peer, Runner, peers
-from benchmarks.speed.workload import Workload, batches, read
+from benchmarks.speed.data import read
+from benchmarks.speed.peers import Peer, Runner, peers
+from benchmarks.speed.workload import Workload, batches
 from benchmarks.speed.workloads import WORKLOADS
 
 #: Seconds of the steps that are timed together: as long as the training loop stays in one call.
@@ -28,10 +29,11 @@ def train(folder: Path, peer: Peer, workload: Workload, seconds: float) -> dict[
         return {"refused": why}
     dtype = peer.module.DTYPE
     # Masks of dropout differ from peer to peer, so what is compared is the network without them.
-    runner = peer.runner(read(folder, workload.without_dropout(), dtype))
+    whole = workload.without_dropout()
+    runner = peer.runner(read(folder, whole, dtype))
     samples = len(read(folder, workload, dtype).inputs)
-    compared = [float(loss) for loss in runner.run(runner.order(batches(workload, samples, COMPARED)))]
-    if workload.dropout:
+    compared = [float(loss) for loss in runner.run(runner.order(batches(workload, samples, workload.compared)))]
+    if whole != workload:
         runner = peer.runner(read(folder, workload, dtype))
     times = time_steps(runner, workload, samples, seconds)
     return {"losses": compared, "microseconds": statistics.median(times), "least": min(times), "chunks": len(times)}

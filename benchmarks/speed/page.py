@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 #: A library a column: the better of its ways.
-COLUMNS = ("PyTorch", "torch.compile", "JAX", "JAX by scan ¹", "scikit-learn", "Keras ¹")
+COLUMNS = ("PyTorch", "PyTorch, channels last", "torch.compile", "JAX", "JAX by scan ¹", "scikit-learn", "Keras ¹")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ def column_of(key: str) -> str:
     """The column in which a peer stands."""
     if key == "jax-scan":
         return "JAX by scan ¹"
-    starts = {"torch-compile": "torch.compile", "torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}
+    starts = {"torch-last": "PyTorch, channels last"} | {
+        "torch-compile": "torch.compile",
+        "torch": "PyTorch",
+        "jax": "JAX",
+        "sklearn": "scikit-learn",
+    }
     return next((column for start, column in starts.items() if key.startswith(start)), "Keras ¹")
 
 
@@ -97,7 +102,7 @@ def page(kept: Mapping[str, Any]) -> str:
             "¹ For the record, measured once, and not part of the ratio: many steps in one call by `lax.scan`; Keras'",
             "own `fit`, on JAX.",
             "",
-            "| workload | network and update | largest difference of the first 100 losses | not measured |",
+            "| workload | network and update | largest difference of the first losses | not measured |",
             "|---|---|---:|---|",
         ]
         for name, row in training.items():

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.speed.child import time_steps
+from benchmarks.speed.data import read
 from benchmarks.speed.machine import copy_bandwidth
 from benchmarks.speed.peers import chainrule_peer
-from benchmarks.speed.workload import Workload, read
+from benchmarks.speed.workload import Workload
 from chainrule.engines.native import NativeEngine
 from chainrule.engines.native.inspecting import Spent, table
 from chainrule.engines.native.measuring import peak

@@ -59,7 +59,7 @@ def measure(
     tell: Callable[[str], None] = print,
 ) -> dict[str, Measured]:
     """Every peer on a workload: a process of each in turn, ``rounds`` times, and on while the ratio is undecided."""
-    measured = {key: Measured(peer.title, peer.rated) for key, peer in peers.items()}
+    measured = {key: Measured(peer.title, peer.rated) for key, peer in peers.items() if peer.differs(workload)}
     for number in range(most):
         going = [key for key, found in measured.items() if not found.refused and (found.rated or number == 0)]
         if number >= rounds:
@@ -90,6 +90,7 @@ def row(workload: Workload, measured: Mapping[str, Measured], peaks: Mapping[str
         "titles": {key: m.title for key, m in measured.items()},
         "for_the_record": [key for key, m in measured.items() if not m.rated],
         "refused": {key: m.refused for key, m in measured.items() if m.refused},
+        "compared": workload.compared,
         "differences": {key: float(f"{value:.2g}") for key, value in apart.items()},
         "gigaflops": round(rate / 1e9, 1),
         "share_of_peak": {name: round(rate / peak, 3) for name, peak in peaks.items()},

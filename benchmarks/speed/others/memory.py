@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.speed.data import read
 from benchmarks.speed.page import Line
-from benchmarks.speed.peers import COMPARED, peers
-from benchmarks.speed.workload import batches, read
+from benchmarks.speed.peers import peers
+from benchmarks.speed.workload import batches
 from benchmarks.speed.workloads import WORKLOADS
 
 BAR = 0.25
@@ -36,7 +37,7 @@ def beyond(folder: Path, peer: str, workload: str) -> int:
     before = resident("VmRSS")
     assert not {"chainrule", "torch", "jax"} & set(sys.modules), "imported before the measurement began"
     runner = chosen.runner(given)
-    runner.run(runner.order(batches(task, len(given.inputs), COMPARED)))
+    runner.run(runner.order(batches(task, len(given.inputs), task.compared)))
     return resident("VmHWM") - before
 
 

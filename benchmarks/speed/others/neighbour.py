@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.speed.child import time_steps
+from benchmarks.speed.data import read
 from benchmarks.speed.page import Line
 from benchmarks.speed.peers import cores, peers
-from benchmarks.speed.workload import read
 from benchmarks.speed.workloads import WORKLOADS
 
 BAR = 3.0

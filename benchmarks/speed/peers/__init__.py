@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from benchmarks.speed.network import Convolution, Layer
 from benchmarks.speed.workload import Array, Given, Workload
-
-#: The first losses that are compared.
-COMPARED = 100
 
 
 class Runner(Protocol):
@@ -33,6 +31,12 @@ class Peer:
     family: str
     options: Mapping[str, Any] = field(default_factory=dict)
     rated: bool = True
+    #: Only where one of these layers occurs: elsewhere it is the same as another way.
+    layers: tuple[type[Layer], ...] = ()
+
+    def differs(self, workload: Workload) -> bool:
+        """Whether this way is one of its own for a workload."""
+        return not self.layers or any(isinstance(layer, self.layers) for layer, _ in workload.layers)
 
     @property
     def module(self) -> Any:
@@ -47,7 +51,7 @@ class Peer:
     def refuses(self, workload: Workload) -> str:
         """Why this peer cannot do a workload, or nothing."""
         refuses = getattr(self.module, "refuses", None)
-        return refuses(workload) if refuses else ""
+        return refuses(workload, **self.options) if refuses else ""
 
 
 def cores() -> int:
@@ -62,9 +66,23 @@ def peers() -> dict[str, Peer]:
         Peer("chainrule", "chainrule", "chainrule"),
         Peer("torch-1", "PyTorch, 1 thread", "pytorch", {"threads": 1}),
         Peer(f"torch-{count}", f"PyTorch, {count} threads", "pytorch", {"threads": count}),
+        Peer(
+            f"torch-last-{count}",
+            f"PyTorch, channels last, {count} threads",
+            "pytorch",
+            {"threads": count, "channels_last": True},
+            layers=(Convolution,),
+        ),
         Peer("torch-compile-1", "torch.compile, 1 thread", "pytorch", {"threads": 1, "compiled": True}),
         Peer(
             f"torch-compile-{count}", f"torch.compile, {count} threads", "pytorch", {"threads": count, "compiled": True}
+        ),
+        Peer(
+            f"torch-compile-last-{count}",
+            f"torch.compile, channels last, {count} threads",
+            "pytorch",
+            {"threads": count, "compiled": True, "channels_last": True},
+            layers=(Convolution,),
         ),
         Peer("jax", "JAX, a step a call", "jax"),
         Peer("jax-scan", "JAX, many steps by scan", "jax", {"scan": True}, rated=False),

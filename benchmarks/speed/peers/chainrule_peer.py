@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
-from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
+from benchmarks.speed.network import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAverage,
+    Layer,
+    MaxPool,
+    Normalization,
+    Residual,
+)
+from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload, missing
 from chainrule.engines.protocol import Engine, Program
+from chainrule.layers import AnyLayer
 from chainrule.training.feeding import feed
 
 #: A byte a pixel: four times less to fetch, and the cast and scale are fused into the first product.
 DTYPE = "uint8"
 
 
+def _residual(layer: Residual) -> cr.Residual:
+    projection = cr.Chain(*map(layer_of, layer.projection)) if layer.projection else None
+    return cr.Residual(*map(layer_of, layer.block), projection=projection)
+
+
+#: From descriptors to layers.
+LAYERS: dict[type[Layer], Callable[[Any], AnyLayer]] = {
+    Dense: lambda layer: cr.Dense(layer.units),
+    Convolution: lambda layer: cr.Conv2D(
+        layer.channels, layer.kernel, stride=layer.stride, padding=layer.kernel // 2, bias=layer.bias
+    ),
+    MaxPool: lambda layer: cr.MaxPool2D(layer.size),
+    Normalization: lambda layer: cr.BatchNorm(momentum=KEPT, epsilon=EPSILON),
+    Activation: lambda layer: {"relu": cr.relu, "sigmoid": cr.sigmoid}[layer.kind],
+    Dropout: lambda layer: cr.Dropout(layer.rate),
+    Flatten: lambda layer: cr.Flatten(),
+    GlobalAverage: lambda layer: cr.GlobalAveragePool(),
+    Residual: _residual,
+}
+
+
+def refuses(workload: Workload, **options: Any) -> str:
+    """Why this workload cannot be built, or nothing."""
+    return missing(workload, LAYERS)
+
+
+def layer_of(layer: Layer) -> AnyLayer:
+    """The layer that a descriptor stands for."""
+    return LAYERS[type(layer)](layer)
+
+
 def model_of(workload: Workload) -> cr.Chain:
     """The network of a workload."""
-    activation = {"relu": cr.relu, "sigmoid": cr.sigmoid}[workload.hidden]
-    layers: list[Any] = []
-    for units in workload.sizes[1:-1]:
-        if workload.normalized:
-            layers += [cr.Dense(units), cr.BatchNorm(momentum=KEPT, epsilon=EPSILON), activation]
-        else:
-            layers.append(cr.Dense(units, activation))
-        layers += [cr.Dropout(workload.dropout)] if workload.dropout else []
-    return cr.Chain(*layers, cr.Dense(workload.sizes[-1], cr.sigmoid if workload.output else None))
+    return cr.Chain(*map(layer_of, workload.network))
 
 
 def step_of(workload: Workload, model: cr.Chain) -> cr.training.Step:

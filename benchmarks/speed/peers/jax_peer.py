@@ -2,37 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
+from benchmarks.speed.network import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAverage,
+    Layer,
+    MaxPool,
+    Network,
+    Normalization,
+    Residual,
+)
+from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload, missing
 
 DTYPE = "float32"
 
 
+class Pass:
+    """A forward pass: it takes its parameters in their order, and keeps the new running statistics."""
+
+    def __init__(self, parameters: Any, running: Any, key: Any) -> None:
+        self.parameters, self.running = iter(parameters), iter(running)
+        self.kept: list[Any] = []
+        self.key, self.draws = key, 0
+
+    def through(self, network: Network, x: Any) -> Any:
+        """Layer after layer."""
+        for layer in network:
+            x = LAYERS[type(layer)](self, layer, x)
+        return x
+
+    def dense(self, layer: Dense, x: Any) -> Any:
+        return x @ next(self.parameters) + next(self.parameters)
+
+    def convolution(self, layer: Convolution, x: Any) -> Any:
+        around, weight = (layer.kernel // 2, layer.kernel // 2), next(self.parameters)
+        strides = (layer.stride, layer.stride)
+        x = jax.lax.conv_general_dilated(x, weight, strides, [around] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return x + next(self.parameters) if layer.bias else x
+
+    def pool(self, layer: MaxPool, x: Any) -> Any:
+        window = (1, layer.size, layer.size, 1)
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+
+    def normalization(self, layer: Normalization, x: Any) -> Any:
+        scale, shift = next(self.parameters), next(self.parameters)
+        axes = tuple(range(x.ndim - 1))
+        mean, variance = x.mean(axes), x.var(axes)
+        count = x.size // x.shape[-1]
+        pairs = zip(next(self.running), (mean, variance * (count / (count - 1))), strict=True)
+        self.kept.append([KEPT * old + (1 - KEPT) * jax.lax.stop_gradient(new) for old, new in pairs])
+        return (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * scale) + shift
+
+    def activation(self, layer: Activation, x: Any) -> Any:
+        return {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[layer.kind](x)
+
+    def dropout(self, layer: Dropout, x: Any) -> Any:
+        self.draws += 1
+        keep = jax.random.bernoulli(jax.random.fold_in(self.key, self.draws), 1 - layer.rate, x.shape)
+        return jnp.where(keep, x / (1 - layer.rate), 0.0)
+
+    def flatten(self, layer: Flatten, x: Any) -> Any:
+        return x.reshape(len(x), -1)
+
+    def average(self, layer: GlobalAverage, x: Any) -> Any:
+        return x.mean((1, 2))
+
+    def residual(self, layer: Residual, x: Any) -> Any:
+        return self.through(layer.block, x) + self.through(layer.projection, x)
+
+
+#: From descriptors to what is done.
+LAYERS: dict[type[Layer], Callable[[Pass, Any, Any], Any]] = {
+    Dense: Pass.dense,
+    Convolution: Pass.convolution,
+    MaxPool: Pass.pool,
+    Normalization: Pass.normalization,
+    Activation: Pass.activation,
+    Dropout: Pass.dropout,
+    Flatten: Pass.flatten,
+    GlobalAverage: Pass.average,
+    Residual: Pass.residual,
+}
+
+
+def refuses(workload: Workload, *, scan: bool = False) -> str:
+    """Why this workload cannot be built, or nothing."""
+    if scan and not workload.is_plain:
+        return "it stands here for the record, by plainer rows"
+    return missing(workload, LAYERS)
+
+
 def loss_of(workload: Workload, parameters: Any, running: Any, x: Any, labels: Any, key: Any) -> Any:
     """The loss of a batch, and the running means of batch normalization after it."""
-    target, kept = x, []
-    for place, (weight, bias, *rest) in enumerate(parameters):
-        x = x @ weight + bias
-        if rest:
-            scale, shift = rest
-            mean, variance = x.mean(0), x.var(0)
-            unbiased = variance * (len(x) / (len(x) - 1))
-            pairs = zip(running[place], (mean, unbiased), strict=True)
-            kept.append([KEPT * old + (1 - KEPT) * jax.lax.stop_gradient(new) for old, new in pairs])
-            x = (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * scale) + shift
-        if place < len(parameters) - 1:
-            x = jax.nn.relu(x) if workload.hidden == "relu" else jax.nn.sigmoid(x)
-            if workload.dropout:
-                keep = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - workload.dropout, x.shape)
-                x = jnp.where(keep, x / (1 - workload.dropout), 0.0)
+    forward = Pass(parameters, running, key)
+    y = forward.through(workload.network, x)
     if workload.loss == "cross_entropy":
-        picked = jnp.take_along_axis(jax.nn.log_softmax(x), labels[:, None], 1)
-        return -picked.mean(), kept
-    return ((jax.nn.sigmoid(x) - target) ** 2).mean(), kept
+        picked = jnp.take_along_axis(jax.nn.log_softmax(y), labels[..., None], -1)
+        return -picked.mean(), forward.kept
+    return ((y - x) ** 2).mean(), forward.kept
 
 
 def updated(workload: Workload, state: Any, slopes: Any) -> Any:
@@ -60,11 +136,13 @@ def updated(workload: Workload, state: Any, slopes: Any) -> Any:
 
 def first_state(given: Given) -> dict[str, Any]:
     """Parameters, memory of the optimizer, running means, and the number of the step."""
-    parameters = [[jnp.array(array) for array in layer] for layer in given.layers]
-    zeros = [[jnp.zeros_like(array) for array in layer] for layer in parameters]
+    workload = given.workload
+    parameters = [jnp.array(array) for array in given.parameters]
+    zeros = [jnp.zeros_like(array) for array in parameters]
     more = jax.tree.map(jnp.zeros_like, zeros)
-    memory = {"plain": (), "momentum": zeros, "adam": (zeros, more)}[given.workload.update.kind]
-    running = [[jnp.zeros(layer[1].shape), jnp.ones(layer[1].shape)] for layer in parameters if len(layer) > 2]
+    memory = {"plain": (), "momentum": zeros, "adam": (zeros, more)}[workload.update.kind]
+    features = [shape[-1] for layer, shape in workload.layers if isinstance(layer, Normalization)]
+    running = [[jnp.zeros(count), jnp.ones(count)] for count in features]
     return {
         "parameters": parameters,
         "memory": memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -10,22 +11,25 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import numpy as np
 
+from benchmarks.speed.network import Activation, Dense, Dropout, Layer, Normalization
 from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
 
 DTYPE = "float32"
 
 
+#: From descriptors to layers.
+LAYERS: dict[type[Layer], Callable[[Any], Any]] = {
+    Dense: lambda layer: keras.layers.Dense(layer.units),
+    Normalization: lambda layer: keras.layers.BatchNormalization(momentum=KEPT, epsilon=EPSILON),
+    Activation: lambda layer: keras.layers.Activation(layer.kind),
+    Dropout: lambda layer: keras.layers.Dropout(layer.rate),
+}
+
+
 def network(given: Given) -> Any:
     """The network of a workload, with the parameters given."""
     workload = given.workload
-    layers: list[Any] = [keras.Input(given.inputs.shape[1:])]
-    for place, (weight, _, *rest) in enumerate(given.layers):
-        layers.append(keras.layers.Dense(weight.shape[1]))
-        layers += [keras.layers.BatchNormalization(momentum=KEPT, epsilon=EPSILON)] if rest else []
-        if place < len(given.layers) - 1:
-            layers.append(keras.layers.Activation(workload.hidden))
-            layers += [keras.layers.Dropout(workload.dropout)] if workload.dropout else []
-    layers += [keras.layers.Activation("sigmoid")] if workload.output else []
+    layers: list[Any] = [keras.Input(workload.shape), *(LAYERS[type(layer)](layer) for layer in workload.network)]
     model = keras.Sequential(layers)
     for variable, array in zip(model.trainable_variables, given.parameters, strict=True):
         variable.assign(array)
@@ -41,9 +45,10 @@ def network(given: Given) -> Any:
     return model
 
 
-def refuses(workload: Workload) -> str:
+def refuses(workload: Workload, **options: Any) -> str:
     """Why it does not do this workload, or nothing."""
-    return "it stands here for the record, by plainer rows" if workload.update.clip else ""
+    plain = workload.is_plain and not workload.update.clip
+    return "" if plain else "it stands here for the record, by plainer rows"
 
 
 class Runner:

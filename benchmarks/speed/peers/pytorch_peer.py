@@ -2,35 +2,126 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload
+from benchmarks.speed.network import (
+    Activation,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAverage,
+    Layer,
+    MaxPool,
+    Network,
+    Normalization,
+    Residual,
+    Shape,
+    walk,
+)
+from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload, missing
 
 #: The rows of a step are few, and a cast is a call of its own.
 DTYPE = "float32"
 
 
+class Shortcut(nn.Module):  # type: ignore[misc]
+    """F(x) + P(x)."""
+
+    def __init__(self, block: Any, projection: Any) -> None:
+        super().__init__()
+        self.block, self.projection = block, projection
+
+    def forward(self, x: Any) -> Any:
+        """The sum of both ways."""
+        return self.block(x) + self.projection(x)
+
+
+class Modules:
+    """Makes modules, and gives them the parameters in their order, turned to PyTorch's layout."""
+
+    def __init__(self, parameters: Iterable[Array]) -> None:
+        self.parameters = iter(parameters)
+        #: How the rows of the next dense layer come: images are flattened channels first.
+        self.rows: Array | None = None
+
+    def all_of(self, network: Network, shape: Shape) -> Any:
+        """The modules of a network, one after another."""
+        return nn.Sequential(*(MODULES[type(layer)](self, layer, given) for layer, given in walk(network, shape)))
+
+    def give(self, module: Any, *turns: Callable[[Array], Array]) -> Any:
+        """Put the next parameters into those of a module, each turned."""
+        with torch.no_grad():
+            for parameter, turn in zip(module.parameters(), turns, strict=True):
+                parameter.copy_(torch.from_numpy(np.ascontiguousarray(turn(next(self.parameters)))))
+        return module
+
+    def dense(self, layer: Dense, shape: Shape) -> Any:
+        rows, self.rows = self.rows, None
+        return self.give(nn.Linear(shape[-1], layer.units), lambda w: (w if rows is None else w[rows]).T, _same)
+
+    def convolution(self, layer: Convolution, shape: Shape) -> Any:
+        settings = {"stride": layer.stride, "padding": layer.kernel // 2, "bias": layer.bias}
+        module = nn.Conv2d(shape[-1], layer.channels, layer.kernel, **settings)
+        return self.give(module, lambda w: w.transpose(3, 2, 0, 1), *([_same] if layer.bias else []))
+
+    def pool(self, layer: MaxPool, shape: Shape) -> Any:
+        return nn.MaxPool2d(layer.size)
+
+    def normalization(self, layer: Normalization, shape: Shape) -> Any:
+        kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+        return self.give(kind(shape[-1], eps=EPSILON, momentum=1 - KEPT), _same, _same)
+
+    def activation(self, layer: Activation, shape: Shape) -> Any:
+        return {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[layer.kind]()
+
+    def dropout(self, layer: Dropout, shape: Shape) -> Any:
+        return nn.Dropout(layer.rate)
+
+    def flatten(self, layer: Flatten, shape: Shape) -> Any:
+        self.rows = np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()
+        return nn.Flatten()
+
+    def average(self, layer: GlobalAverage, shape: Shape) -> Any:
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def residual(self, layer: Residual, shape: Shape) -> Any:
+        block = self.all_of(layer.block, shape)
+        return Shortcut(block, self.all_of(layer.projection, shape))
+
+
+def _same(array: Array) -> Array:
+    return array
+
+
+#: From descriptors to modules.
+MODULES: dict[type[Layer], Callable[[Modules, Any, Shape], Any]] = {
+    Dense: Modules.dense,
+    Convolution: Modules.convolution,
+    MaxPool: Modules.pool,
+    Normalization: Modules.normalization,
+    Activation: Modules.activation,
+    Dropout: Modules.dropout,
+    Flatten: Modules.flatten,
+    GlobalAverage: Modules.average,
+    Residual: Modules.residual,
+}
+
+
+def refuses(workload: Workload, **options: Any) -> str:
+    """Why this workload cannot be built, or nothing."""
+    return missing(workload, MODULES)
+
+
 def network(given: Given) -> Any:
     """The network of a workload, with the parameters given."""
-    workload = given.workload
-    activation = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[workload.hidden]
-    layers: list[Any] = []
-    for place, parameters in enumerate(given.layers):
-        weight, bias, *rest = (torch.from_numpy(array.copy()) for array in parameters)
-        dense = nn.Linear(*weight.shape)
-        with torch.no_grad():
-            dense.weight.copy_(weight.T)
-            dense.bias.copy_(bias)
-        layers.append(dense)
-        if rest:
-            layers.append(nn.BatchNorm1d(len(bias), eps=EPSILON, momentum=1 - KEPT))
-        if place < len(given.layers) - 1:
-            layers.append(activation())
-            layers += [nn.Dropout(workload.dropout)] if workload.dropout else []
-    return nn.Sequential(*layers, *([nn.Sigmoid()] if workload.output else []))
+    return Modules(given.parameters).all_of(given.workload.network, given.workload.shape)
 
 
 def optimizer_of(workload: Workload, parameters: Any) -> Any:
@@ -44,11 +135,16 @@ def optimizer_of(workload: Workload, parameters: Any) -> Any:
 class Runner:
     """A network in training."""
 
-    def __init__(self, given: Given, *, threads: int = 1, compiled: bool = False) -> None:
+    def __init__(self, given: Given, *, threads: int = 1, compiled: bool = False, channels_last: bool = False) -> None:
         torch.set_num_threads(threads)
         workload = given.workload
         self.inputs, self.labels = torch.from_numpy(given.inputs), torch.from_numpy(given.labels).long()
         self.model = network(given).train()
+        if channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        # The axes are (batch, channels, height, width) in both layouts: what differs is which lies next in memory.
+        elif self.inputs.ndim == 4:
+            self.inputs = self.inputs.permute(0, 3, 1, 2).contiguous()
         self.optimizer = optimizer_of(workload, self.model.parameters())
         self.clip, steps = workload.update.clip, workload.update.cosine
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps) if steps else None
@@ -57,6 +153,8 @@ class Runner:
 
         def loss_of(inputs: Any, labels: Any, index: Any) -> Any:
             x = inputs.index_select(0, index)
+            if channels_last:
+                x = x.permute(0, 3, 1, 2)
             if cross_entropy:
                 return nn.functional.cross_entropy(model(x), labels.index_select(0, index))
             return nn.functional.mse_loss(model(x), x)

@@ -8,18 +8,21 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from benchmarks.speed.network import Activation, Dense
 from benchmarks.speed.workload import Array, Given, Workload
 
 DTYPE = "float32"
 
 
-def refuses(workload: Workload) -> str:
+def refuses(workload: Workload, **options: Any) -> str:
     """Why it cannot do this workload, or nothing."""
-    if workload.normalized or workload.dropout:
-        return "it has no batch normalization or dropout"
-    if workload.output:
+    kinds = {type(layer) for layer, _ in workload.layers}
+    if not kinds <= {Dense, Activation}:
+        others = sorted(kind.__name__ for kind in kinds - {Dense, Activation})
+        return f"it has dense layers alone, and no {', '.join(others)}"
+    if not isinstance(workload.network[-1], Dense):
         return "its regression has a linear last layer only"
-    if workload.sizes[-1] == 2:
+    if workload.outputs == (2,):
         return "of two classes it makes one unit"
     return ""
 
@@ -28,9 +31,10 @@ def network(given: Given) -> Any:
     """The classifier of a workload, with the parameters given."""
     workload = given.workload
     kind = workload.update.kind
+    (hidden,) = {layer.kind for layer in workload.network if isinstance(layer, Activation)}
     model = MLPClassifier(
-        hidden_layer_sizes=workload.sizes[1:-1],
-        activation={"relu": "relu", "sigmoid": "logistic"}[workload.hidden],
+        hidden_layer_sizes=[layer.units for layer in workload.network if isinstance(layer, Dense)][:-1],
+        activation={"relu": "relu", "sigmoid": "logistic"}[hidden],
         solver="adam" if kind == "adam" else "sgd",
         alpha=0.0,
         batch_size=workload.batch,
@@ -40,8 +44,9 @@ def network(given: Given) -> Any:
     )
     few = slice(workload.batch)
     model.partial_fit(given.inputs[few], given.labels[few], classes=np.unique(given.labels))
-    for (weight, bias), to_weight, to_bias in zip(given.layers, model.coefs_, model.intercepts_, strict=True):
-        to_weight[...], to_bias[...] = weight, bias
+    own = [array for pair in zip(model.coefs_, model.intercepts_, strict=True) for array in pair]
+    for array, first in zip(own, given.parameters, strict=True):
+        array[...] = first
     del model._optimizer  # made anew by the next call: nothing is left of the step above
     return model
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.speed.workload import Workload
-from benchmarks.speed.workloads import autoencoder, mlp_1, mlp_32, mlp_128, mlp_bn, mlp_bn_clip, tiny
+from benchmarks.speed.workloads import autoencoder, lenet, mlp_1, mlp_32, mlp_128, mlp_bn, mlp_bn_clip, resnet20, tiny
 
 WORKLOADS: dict[str, Workload] = {
-    module.WORKLOAD.name: module.WORKLOAD for module in (tiny, mlp_1, mlp_32, mlp_128, mlp_bn, mlp_bn_clip, autoencoder)
+    module.WORKLOAD.name: module.WORKLOAD
+    for module in (tiny, mlp_1, mlp_32, mlp_128, mlp_bn, mlp_bn_clip, autoencoder, lenet, resnet20)
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from benchmarks.speed.network import Activation, stack
 from benchmarks.speed.workload import Update, Workload
 
 WORKLOAD = Workload(
     "autoencoder",
-    sizes=(784, 128, 32, 128, 784),
+    "784-128-32-128-784 relu, sigmoid at the end",
+    shape=(784,),
+    network=(*stack((128, 32, 128, 784)), Activation("sigmoid")),
     update=Update("adam", 1e-3),
     batch=128,
-    output="sigmoid",
     loss="squared_error",
     bar=1.6,
     aim=1.9,

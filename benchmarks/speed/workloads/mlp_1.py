@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from benchmarks.speed.network import stack
 from benchmarks.speed.workload import Update, Workload
 
 WORKLOAD = Workload(
     "mlp-1",
-    sizes=(784, 300, 10),
+    "784-300-10 sigmoid",
+    shape=(784,),
+    network=stack((300, 10), "sigmoid"),
     update=Update("plain", 0.02),
     batch=1,
-    hidden="sigmoid",
     bar=3.5,
     aim=5.0,
 )
