@@ -41,7 +41,8 @@ from chainrule.training.feeding import (
     refuse_other_kinds,
 )
 from chainrule.training.feeds import Feed, Resident, Staged
-from chainrule.training.measuring import CHUNK, Measurable
+from chainrule.training.generating import Generative
+from chainrule.training.measuring import CHUNK
 from chainrule.training.predicting import Predictor, Setting
 from chainrule.training.progress import Progress
 from chainrule.training.showing import is_watched
@@ -62,7 +63,7 @@ _ENDLESS = 10**9
 Weights: TypeAlias = "Run | str | Path | Mapping[str, Array]"
 
 
-class Run(Measurable):
+class Run(Generative):
     """A model with its data preparation, its parameters and its history, trained or being trained.
 
     `fit` makes one. ``model``, ``loss`` and ``optimizer`` are None for a step of your own.

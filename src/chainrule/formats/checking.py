@@ -71,7 +71,9 @@ def check_parts(model: Any, loss: Any, optimizer: Any, regularizer: Any = None, 
 
 def check_classes(classes: Any, spec: DataSpec | None, supervised: bool) -> tuple[str, ...] | None:
     """The names of the classes, which labels count into."""
-    labelled = supervised and spec is not None and spec.arrays["targets"][1] in INTEGERS
+    # Whole numbers to each position are symbols, which the preparation has the names of.
+    shape, kind = spec.arrays["targets"] if supervised and spec is not None else ((), "")
+    labelled = kind in INTEGERS and not shape
     if classes is None and not labelled:
         return None
     texts = isinstance(classes, list) and all(isinstance(name, str) for name in classes)

@@ -16,6 +16,7 @@ from chainrule.training.history import History
 from chainrule.training.log import Log
 from chainrule.training.loop import Training
 from chainrule.training.plateau import ReduceOnPlateau
+from chainrule.training.sampling import Sampling
 from chainrule.training.step import (
     BuiltStep,
     Descent,
@@ -32,7 +33,7 @@ from chainrule.training.tensorboard import TensorBoard
 
 __all__ = [
     "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch",
-    "ReduceOnPlateau", "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss", "StopWithoutImprovement",
-    "TensorBoard", "Training", "build_gradients", "build_measure", "build_step", "initial_state", "step",
-    "supervised",
+    "ReduceOnPlateau", "Sampling", "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss",
+    "StopWithoutImprovement", "TensorBoard", "Training", "build_gradients", "build_measure", "build_step",
+    "initial_state", "step", "supervised",
 ]  # fmt: skip

@@ -189,7 +189,7 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
         layers = {path: nodes[-1] for path, nodes in uses.items()}
         named = {path: _activation(node, build) for path, node in layers.items()}
         outputs: dict[str, Node] = {"loss": loss}
-        if "inputs" in batch:
+        if "inputs" in batch and batch["inputs"].dtype != "int32":  # symbols have no size
             x = batch.inputs
             outputs["inputs"] = sqrt(mean(x * x, range(x.rank - 1)))
         scans = [(node, [one for one in forward if one.inputs == (node,)]) for node in forward if node.op == "scan"]
