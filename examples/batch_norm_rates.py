@@ -10,9 +10,9 @@ import chainrule as cr
 
 train, test = cr.data.load("digits")
 rates = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
-epochs = 10
-if "--short" in sys.argv:
-    rates, epochs = [0.01, 0.1, 1.0], 3
+settings = {"epochs": 10, "progress": False}
+if "--short" in sys.argv:  # to compile ten layers would take longer than to train them
+    rates, settings = [0.01, 0.1, 1.0], {"epochs": 3, "progress": False, "engine": "reference"}
 
 
 def accuracy(rate, normalised):
@@ -22,7 +22,7 @@ def accuracy(rate, normalised):
         layers += [cr.Dense(32, bias=False), cr.BatchNorm(), cr.relu] if normalised else [cr.Dense(32, cr.relu)]
     model, optimizer = cr.Chain(*layers, cr.Dense(10)), cr.optimizers.SGD(rate)
     try:
-        return cr.fit(model, train, optimizer=optimizer, epochs=epochs, progress=False).evaluate(test)["accuracy"]
+        return cr.fit(model, train, optimizer=optimizer, **settings).evaluate(test)["accuracy"]
     except cr.errors.NotFiniteError:
         return None
 
@@ -41,6 +41,8 @@ if "--picture" in sys.argv:
     axes = drawn.subplots()
     for place, name in enumerate(["without", "with batch normalisation"]):
         axes.semilogx(rates, [found[rate][place] or 0.0 for rate in rates], "o-", label=name)
-    axes.set(xlabel="learning rate", ylabel=f"test accuracy after {epochs} epochs (0: the loss was not finite)")
+    axes.set(
+        xlabel="learning rate", ylabel=f"test accuracy after {settings['epochs']} epochs (0: the loss was not finite)"
+    )
     axes.legend()
     print("wrote", save_picture(drawn, sys.argv[sys.argv.index("--picture") + 1]))

@@ -1,7 +1,7 @@
 """Vanishing gradients: 20 layers of sigmoids learn nothing, and the same depth rescued in four ways.
 
-A sigmoid's slope is 1/4 at most, so what goes back through 20 of them has all but gone. The table has the gradient norm
-of a layer's weight in the first step. Run it with: python examples/vanishing.py [--epochs 20] [--picture vanishing.png]
+A sigmoid's slope is 1/4 at most, so little goes back through 20: the gradient norm of a layer's weight in the first step.
+Run it with: python examples/vanishing.py [--epochs 20] [--engine reference, quicker for few epochs] [--picture PATH]
 """
 
 import argparse
@@ -30,6 +30,7 @@ HIDDEN = {
 }
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int, default=20)
+parser.add_argument("--engine", help="native or reference")
 parser.add_argument("--picture", help="where to draw the gradient norms by depth")
 options = parser.parse_args()
 train, test = cr.data.load("digits")
@@ -44,12 +45,11 @@ for name, hidden in HIDDEN.items():
         state.descend(loss, model, cr.optimizers.SGD(0.005, momentum=0.9))
         return {path: sqrt(cr.graph.sum(slope**2)) for path, slope in state.descents[0].gradients.items()}
 
-    run = cr.fit(step, train, epochs=options.epochs)
+    run = cr.fit(step, train, epochs=options.epochs, engine=options.engine)
     norms[name] = [column[0] for path, column in run.history.steps.items() if path.endswith("weight")][1:-1]
     outputs = run.apply(model, test.preparation.forward(test.inputs))
     accuracies[name] = (outputs.argmax(axis=1) == test.labels).mean()
     print(f"{name:20}", *(f"{norms[name][layer]:8.0e}" for layer in SHOWN), f"{accuracies[name]:12.1%}")
-
 if options.picture:
     from chainrule.explain.pictures import figure, save_picture
 
