@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from chainrule.augmentation import Augmentation
-from chainrule.data import Preparation, Stream
+from chainrule.data import Dataset, Preparation, Stream
 from chainrule.data.batches import epoch_order
 from chainrule.data.checking import plain_array
 from chainrule.data.describing import contents
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
     from chainrule.explain.health import Diagnosis
+    from chainrule.explain.inside import Look
     from chainrule.explain.learning_rate import LearningRates
     from chainrule.formats.weights import Transfer
 
@@ -344,6 +345,12 @@ class Run(Generative):
         from chainrule.explain.health import diagnose
 
         return diagnose(self, data, curvature=curvature)
+
+    def look(self, data: Dataset, sample: int = 0, what: Sequence[str] | None = None, **settings: Any) -> Look:
+        """What the network looks for, what it sees in a sample, and where it errs; see `chainrule.explain.inside`."""
+        from chainrule.explain.inside import look
+
+        return look(self, data, sample, what, **settings)
 
     def check(self, data: Data, **settings: Any) -> GradientCheck:
         """Compare the gradients with differences of the loss; see `chainrule.explain.check`."""

@@ -12,6 +12,7 @@ from chainrule.cli.diagnose import diagnose
 from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
 from chainrule.cli.explain import explain
+from chainrule.cli.look import look
 from chainrule.cli.predict import predict
 from chainrule.cli.rate import rate
 from chainrule.cli.report import report
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, rate, evaluate, predict, report, explain, check, diagnose, augment, doctor):
+for one in (train, rate, evaluate, predict, report, look, explain, check, diagnose, augment, doctor):
     app.command()(one)
 
 
@@ -47,11 +48,13 @@ def root(
       chainrule check runs/digits-1 are all gradients right? measure it
       chainrule diagnose runs/digits-1
                                     what goes wrong in a training, and why
+      chainrule look runs/digits-1  what it looks for, what it sees, where it errs
       chainrule train data.csv --target COLUMN
                                     the same for a table of your own
 
     `chainrule train --help` goes on from here, with examples. A run is a folder
-    of plain files: evaluate, predict, report, explain, check, diagnose take it.
+    of plain files: evaluate, predict, report, look, explain, check and diagnose
+    take it.
     """
     if version:
         from chainrule import __version__

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 #: What no HTML may hold: control characters but line feeds and tabs, and halves of surrogate pairs.
 _UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_VOID = {"meta", "line", "rect", "circle", "path", "br"}
+_VOID = {"meta", "line", "rect", "circle", "path", "br", "img"}
 
 
 class Markup(str):
@@ -41,7 +41,7 @@ def element(name: str, /, *children: Child, **attributes: object) -> Markup:
         if value is not None
     )
     if name in _VOID and not children:
-        return Markup(f"<{name}{told}>" if name in ("meta", "br") else f"<{name}{told}/>")
+        return Markup(f"<{name}{told}>" if name in ("meta", "br", "img") else f"<{name}{told}/>")
     return Markup(f"<{name}{told}>{joined(children)}</{name}>")
 
 

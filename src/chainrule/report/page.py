@@ -20,6 +20,7 @@ from chainrule.report.describing import (
     versions,
 )
 from chainrule.report.health import diagnosis_section
+from chainrule.report.inside import inside_section
 from chainrule.report.markup import Child, Markup, element
 from chainrule.report.numbers import told
 from chainrule.report.results import Result, result
@@ -51,6 +52,7 @@ def report_page(run: Run, test: Data | None = None, words: str = "the test data"
     """The whole page as text; ``words`` say what the test data are."""
     found = None if test is None else result(run, test)
     parts = _parts(run, test)
+    inside = None if test is None else inside_section(run, test)
     title = f"{cut(run.name or run.step.name)}: a training"
     body = [
         element("h1", run.name or run.step.name),
@@ -64,6 +66,7 @@ def report_page(run: Run, test: Data | None = None, words: str = "the test data"
         if found is not None
         else None,
         _section("Diagnosis", diagnosis_section(run, test)) if test is not None else None,
+        _section("Inside", inside) if inside else None,
         _section("Data", data_sections(run, parts)),
         _section("Model", model_sections(run)),
         _section("Training", [settings_table(run)]),

@@ -38,6 +38,10 @@ svg .level { stroke-dasharray: 4 4; stroke-width: 1.2; }
 svg circle { fill: currentColor; }
 svg .bar { fill: currentColor; opacity: .75; }
 .one { color: var(--one); } .two { color: var(--two); } .three { color: var(--three); } .plain { color: var(--soft); }
+.views { display: flex; flex-wrap: wrap; gap: .6rem; margin: .4rem 0 1rem; }
+.views div { width: 5.5rem; } .views small { display: block; line-height: 1.25; font-size: .75rem; text-align: center; }
+.views img { display: block; width: 100%; image-rendering: pixelated; border: 1px solid var(--line); }
+.points { max-width: 38rem; border: 1px solid var(--line); margin: .4rem 0 1rem; } .points text { font-weight: 600; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: .4rem 0; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; border-bottom: 1px solid var(--line);

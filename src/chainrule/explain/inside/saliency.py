@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data import Dataset
 from chainrule.engines.protocol import Array
@@ -63,13 +63,12 @@ def smooth_saliency(
         raise ConfigurationError(f"noise is a share of each sample's range, 0 or more, not {noise!r}")
     seen = samples_seen(run, inputs)
     units = chosen_units(run, seen, output)
-    flat = seen.reshape(len(seen), -1)
-    deviation = noise * (flat.max(1) - flat.min(1)).reshape(-1, *[1] * (seen.ndim - 1))
-    total = np.zeros(seen.shape, np.float64)
-    for number in range(samples):
-        drawn = Key(seed).child("smooth").child(number).normal(seen.shape)
-        total += by_input(run, np.asarray(seen + deviation * drawn, seen.dtype), units).slope
-    return np.asarray(total / samples, seen.dtype)
+    found = np.empty_like(seen)
+    for place, (one, unit) in enumerate(zip(seen, units, strict=True)):
+        drawn = Key(seed).child("smooth").child(place).normal((samples, *one.shape))
+        around = one + noise * (one.max() - one.min()) * drawn
+        found[place] = _slopes(run, around, unit).mean(axis=0, dtype=np.float64)
+    return found
 
 
 def integrated_gradients(
@@ -98,12 +97,18 @@ def integrated_gradients(
     if start.shape not in ((), seen.shape[1:]):
         raise ShapeError(f"a baseline is a number, or a sample of {list(seen.shape[1:])}, not {list(start.shape)}")
     units = chosen_units(run, seen, output)
-    way = seen.astype(np.float64) - start
     points, weights = np.polynomial.legendre.leggauss(steps)
-    total = np.zeros(seen.shape, np.float64)
-    for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
-        total += weight * by_input(run, np.asarray(start + point * way, seen.dtype), units).slope
-    return np.asarray(way * total, seen.dtype)
+    parts = (points / 2 + 0.5).reshape(-1, *[1] * (seen.ndim - 1))
+    found = np.empty_like(seen)
+    for place, (one, unit) in enumerate(zip(seen, units, strict=True)):
+        way = one.astype(np.float64) - start
+        found[place] = way * np.tensordot(weights / 2, _slopes(run, start + parts * way, unit), 1)
+    return found
+
+
+def _slopes(run: Run, rows: NDArray[np.float64], unit: np.int64) -> Array:
+    """The gradients of one output at many samples."""
+    return by_input(run, np.asarray(rows, run.dtype), np.full(len(rows), unit)).slope
 
 
 def at_least(name: str, value: int, least: int = 1) -> None:
