@@ -12,10 +12,11 @@ import chainrule as cr
 NAMES = """
 AveragePool1D AveragePool2D BatchNorm Bidirectional Callback Chain Conv1D Conv2D ConvTranspose1D ConvTranspose2D Dense
 DepthwiseConv1D DepthwiseConv2D Dropout Embedding EmbeddingBag Flatten GRU GaussianCode GaussianNoise
-GlobalAveragePool GlobalMaxPool LSTM LayerNorm Masked MaxPool1D MaxPool2D Node Pad1D Pad2D PadChannels Parallel
-Recurrent Rescale Reshape Residual Run Scope SelectChannels SimpleRNN Sparsity SpatialDropout Upsample1D Upsample2D
-WeightNoise __version__ augmentation data errors fit gradients graph identity initializers layers leaky_relu load
-losses metrics models optimizers prepare regularizers relu schedules sigmoid softmax step step_function tanh training
+GlobalAveragePool GlobalMaxPool LSTM LayerNorm LearnedPositions Masked MaxPool1D MaxPool2D MultiHeadAttention Node
+Pad1D Pad2D PadChannels Parallel Recurrent Rescale Reshape Residual Run Scope SelectChannels SimpleRNN
+SinusoidalPositions Sparsity SpatialDropout TransformerDecoder TransformerEncoder Upsample1D Upsample2D WeightNoise
+__version__ augmentation data errors fit gelu gradients graph identity initializers layers leaky_relu load losses
+metrics models optimizers prepare regularizers relu schedules sigmoid softmax step step_function tanh training
 """.split()
 
 HEAVY = (

@@ -388,7 +388,7 @@ def test_inputs_that_do_not_fit_name_the_layer(
 
 def test_what_breaks_these_laws_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mask that multiplies lets NaN through, and a cell with its gates in another order is another cell."""
-    from chainrule.layers import recurrence
+    from chainrule.layers import masking, recurrence
 
     def multiplied(mask: Node, new: Node, old: Node | float) -> Node:
         share = graph.cast(graph.broadcast(mask, range(1, new.rank), new.shape[1:]), new.dtype)
@@ -396,7 +396,7 @@ def test_what_breaks_these_laws_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with monkeypatch.context() as patch:
         patch.setattr(recurrence, "_kept", multiplied)
-        patch.setattr(recurrence, "where", lambda mask, x: x)
+        patch.setattr(masking, "where", lambda mask, x, other=0.0: x)
         with pytest.raises(AssertionError):
             test_padding_changes_no_bit_whatever_stands_there("LSTM", ReferenceEngine())
     x, p = Key(0).normal((2, 3, 2)), {"weight": Key(1).normal((2, 4, 3)), "recurrent_weight": Key(2).normal((3, 4, 3))}

@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "leaky_relu": composites.leaky_relu,
     "softmax": composites.softmax,
     "softplus": composites.softplus,
+    "gelu": layers.gelu,
     "sin": graph.sin,
     "exp": graph.exp,
     "scaled_tanh": models.scaled_tanh,

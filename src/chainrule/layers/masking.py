@@ -46,7 +46,11 @@ class Masked:
         x = inputs[0]
         if x.rank not in (2, 3):
             raise ShapeError(f"wants (batch, time) or (batch, time, features), and got {list(x.shape)}")
-        mask = steps_below(inputs[1], x) if len(inputs) == 2 else self._filled(x)
+        if len(inputs) == 2:
+            mask = steps_below(inputs[1], x)
+            x = where(mask, x, self.padding)  # what stands there, NaN perhaps, must not come near a weight's gradient
+        else:
+            mask = self._filled(x)
         return replace(scope, mask=mask).apply(self.layer, x, name="")
 
     def _filled(self, x: Node) -> Node:

@@ -12,7 +12,8 @@ import numpy as np
 from chainrule import graph
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.graph import FLOATS, Node
-from chainrule.graph.composites import mean
+from chainrule.graph.composites import maximum, mean, ne
+from chainrule.layers.masking import mask_of, where
 from chainrule.layers.scope import Scope, one_input
 from chainrule.layers.windows import Padding, Sizes, Windowed, padded, seen
 
@@ -128,6 +129,8 @@ class AveragePool1D(_AveragePool):
 class GlobalAveragePool:
     """The mean of each channel over all places: (batch, …, channels) -> (batch, channels).
 
+    In `Masked`, steps that are padding are left out; a sequence of nothing else gives 0.
+
     >>> GlobalAveragePool()
     GlobalAveragePool()
 
@@ -137,12 +140,19 @@ class GlobalAveragePool:
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, …, channels) -> (batch, channels)."""
         x = _placed(one_input(inputs))
-        return mean(x, tuple(range(1, x.rank - 1)))
+        mask = mask_of(scope, x) if x.rank == 3 else None
+        if mask is None:
+            return mean(x, tuple(range(1, x.rank - 1)))
+        count = graph.sum(graph.cast(mask, x.dtype), 1)
+        total = graph.sum(where(mask, x), 1)
+        return total / graph.broadcast(maximum(count, 1.0), [1], [x.shape[2]])
 
 
 @dataclass(frozen=True)
 class GlobalMaxPool:
     """The largest value of each channel over all places: (batch, …, channels) -> (batch, channels).
+
+    In `Masked`, steps that are padding are left out; a sequence of nothing else gives 0.
 
     >>> GlobalMaxPool()
     GlobalMaxPool()
@@ -151,7 +161,12 @@ class GlobalMaxPool:
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, …, channels) -> (batch, channels)."""
         x = _placed(one_input(inputs))
-        return graph.max(x, tuple(range(1, x.rank - 1)))
+        mask = mask_of(scope, x) if x.rank == 3 else None
+        if mask is None:
+            return graph.max(x, tuple(range(1, x.rank - 1)))
+        largest = graph.max(where(mask, x, -math.inf), 1)
+        some = graph.broadcast(ne(graph.max(graph.cast(mask, "int32"), 1), 0), [1], [x.shape[2]])
+        return graph.select(some, largest, 0.0)
 
 
 def _placed(x: Node) -> Node:

@@ -10,7 +10,7 @@ from chainrule import graph
 from chainrule.errors import ConfigurationError, DtypeError, GraphError, ShapeError
 from chainrule.graph import Node
 from chainrule.initializers import Constant
-from chainrule.layers.masking import mask_of, where
+from chainrule.layers.masking import mask_of
 from chainrule.layers.scope import Scope
 
 #: What a cell hands on from step to step: arrays (batch, …).
@@ -73,7 +73,7 @@ class Looping:
         mask = mask_of(scope, x)
         met = len(scope.record.applied)
         given = self._start(scope, x.shape[0], start)
-        rows = [self.before(scope, where(mask, x))]
+        rows = [self.before(scope, x)]
         if mask is not None:
             rows.append(graph.transpose(mask))
         in_state: list[int] = []
