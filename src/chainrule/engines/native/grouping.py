@@ -55,7 +55,9 @@ def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
             continue
         always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
         bordered = any(stepped_over(user, users) for user in users.get(node, []))
-        if always or (node not in stored and (bordered or _worth_storing(node, readers(node), total))):
+        shaped = node.op == "reshape" and node.inputs[0] in stored  # the same memory
+        worth = bordered or (not shaped and _worth_storing(node, readers(node), total))
+        if always or (node not in stored and worth):
             stored.add(node)
         cost[node] = 0 if node in stored else total
     return stored

@@ -22,7 +22,8 @@ NEAR = 32768
 class Tile:
     """A contraction in the tile's form: ``spread`` is read by elements, ``wide`` by vectors along its last axis.
 
-    Where both have the column, as in a convolution of each channel by itself, both are read by vectors.
+    ``lies`` is the array that is stored, of which ``wide`` may be another shape. Where both have the column, as in a
+    convolution of each channel by itself, both are read by vectors.
 
     ``seen`` is what the elements are read from, if that is an array that is stored, be it with windows and borders. The
     tile's rows go along one letter, or along all places of the few ``joint`` ones together.
@@ -31,6 +32,7 @@ class Tile:
     root: Node
     spread: Node
     wide: Node
+    lies: Node
     spread_axes: Sequence[int]
     wide_axes: Sequence[int]
     out_axes: Sequence[int]
@@ -69,7 +71,9 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
         return None
     column = out[-1]
     for spread, wide, spread_axes, wide_axes in ((a, b, p, q), (b, a, q, p)):
-        if wide_axes[-1:] != (column,) or wide not in stored:
+        # An array in another shape lies in the same memory, row after row.
+        lies = wide if wide in stored or wide.op != "reshape" else wide.inputs[0]
+        if wide_axes[-1:] != (column,) or lies not in stored:
             continue
         rows = [k for k in out if k not in wide_axes]
         # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
@@ -81,7 +85,7 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
         joint = joint_letters(root)
         if seen is not None and any(seen.with_letter(letter) for letter in joint):
             joint = ()
-        return Tile(root, spread, wide, spread_axes, wide_axes, out, size, row, column, joint, seen)
+        return Tile(root, spread, wide, lies, spread_axes, wide_axes, out, size, row, column, joint, seen)
     return None
 
 
@@ -162,7 +166,7 @@ def write_tile(
         wide = []
         for number, count in enumerate(counts):
             here = {**known, t.column: w.add(column, number * lanes)}
-            pointer = e.pointer(e.stored[t.wide], t.wide, place(t.wide_axes, here))
+            pointer = e.pointer(e.stored[t.lies], t.wide, place(t.wide_axes, here))
             wide.append(_load(e, pointer, kind, suffix, scalar, count, lanes, BYTES[t.root.dtype]))
         found = list(sums)
         for r in there(known):
@@ -226,7 +230,7 @@ def _fetch_ahead(
         panel = t.size[letter] * t.size[t.column]
         share = -(-panel // (tiles * t.size[letter]))
         place = w.mul(w.add(w.mul(w.div(row, rows), t.size[letter]), known[letter]), share)
-        base = e.pointer(e.stored[t.wide], t.wide, begin)
+        base = e.pointer(e.stored[t.lies], t.wide, begin)
         ahead = w.emit(f"getelementptr {MEMORY[t.root.dtype]}, ptr {base}, i64 {w.add(place, panel)}")
         w.write(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 2, i32 1)")
     elif t.spread in e.stored and t.spread_axes[-1:] == (t.row,) and t.spread.size * size > NEAR:
