@@ -1,6 +1,6 @@
 """Vanishing gradients: 20 layers of sigmoids learn nothing, and the same depth rescued in four ways.
 
-A sigmoid's slope is 1/4 at most, so little goes back through 20: the gradient norm of a layer's weight in the first step.
+A sigmoid's slope is 1/4 at most, so little goes back through 20: the gradient norm of each weight in the first step.
 Run it with: python examples/vanishing.py [--epochs 20] [--engine reference, quicker for few epochs] [--picture PATH]
 """
 
