@@ -10,6 +10,8 @@ import numpy as np
 from benchmarks.speed.workload import Array, Given, Workload, first_parameters
 
 SAMPLES, IMAGES = 60_000, 4096
+#: Symbols of the text, and how long a sample of it is.
+SYMBOLS, LENGTH = 65, 64
 
 
 def write_data(folder: Path, kinds: Sequence[str]) -> dict[str, str]:
@@ -66,4 +68,23 @@ def _images(folder: Path) -> str:
     return "random drawings with noise, of CIFAR-10's shapes"
 
 
-_WRITERS: dict[str, Callable[[Path], str]] = {"digits": _digits, "points": _points, "images": _images}
+def _text(folder: Path) -> str:
+    import chainrule as cr
+
+    try:
+        train, _ = cr.data.load("tinyshakespeare")
+    except cr.errors.ChainruleError:
+        random = np.random.default_rng(17)
+        rows, source = random.integers(0, SYMBOLS, (4096, LENGTH + 1)), "random symbols (tinyshakespeare is not here)"
+    else:
+        assert train.targets is not None
+        rows, source = np.concatenate([train.inputs, train.targets[:, -1:]], 1), "tinyshakespeare"
+    # Numbered anew, so that there are as many as occur.
+    symbols = np.unique(rows, return_inverse=True)[1].reshape(rows.shape).astype(np.int32)
+    assert symbols.max() < SYMBOLS, f"{symbols.max() + 1} symbols, and the networks have {SYMBOLS}"
+    np.save(folder / "text-int32.npy", symbols[:, :-1])
+    np.save(folder / "text-labels.npy", symbols[:, 1:])
+    return source
+
+
+_WRITERS: dict[str, Callable[[Path], str]] = {"digits": _digits, "points": _points, "images": _images, "text": _text}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Shape = tuple[int, ...]
 
@@ -144,6 +144,96 @@ class GlobalAverage(Layer):
 
 
 @dataclass(frozen=True)
+class Embedding(Layer):
+    """A row of numbers for each symbol: (time,) -> (time, width)."""
+
+    symbols: int
+    width: int
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        return [Parameter((self.symbols, self.width), self.width)]
+
+    def output(self, shape: Shape) -> Shape:
+        return (*shape, self.width)
+
+
+@dataclass(frozen=True)
+class Positions(Layer):
+    """A row of numbers added at each of ``length`` places: (length, width)."""
+
+    length: int
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        return [Parameter((self.length, shape[-1]), shape[-1])]
+
+
+@dataclass(frozen=True)
+class _Recurrent(Layer):
+    """Gates of a sum of what comes in and of what came out before; the output of each step, or of the last.
+
+    weight (inputs, gates, units), bias, recurrent weight (units, gates, units).
+    """
+
+    units: int
+    each: bool = False
+
+    gates: ClassVar[int]
+    biases: ClassVar[int]
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        return [
+            Parameter((shape[-1], self.gates, self.units), shape[-1]),
+            Parameter((self.biases, self.units)),
+            Parameter((self.units, self.gates, self.units), self.units),
+        ]
+
+    def output(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self.units) if self.each else (self.units,)
+
+    def operations(self, shape: Shape, reached: bool) -> int:
+        time, inputs = shape
+        outside, inside = (2 * time * size * self.gates * self.units for size in (inputs, self.units))
+        return outside * (3 if reached else 2) + inside * 3
+
+
+@dataclass(frozen=True)
+class LSTM(_Recurrent):
+    """Gates input, forget, cell, output; one bias a gate."""
+
+    gates = 4
+    biases = 4
+
+
+@dataclass(frozen=True)
+class GRU(_Recurrent):
+    """Gates reset, update, new; one bias a gate, and a fourth of what is reset: n = tanh(a + r·(h·U + b₃))."""
+
+    gates = 3
+    biases = 4
+
+
+@dataclass(frozen=True)
+class Attention(Layer):
+    """Scaled dot products of several heads, each place seeing itself and those before it.
+
+    weight (width, 3·width) of queries, keys and values, each head after head, bias; output weight (width, width), bias.
+    """
+
+    heads: int
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        width = shape[-1]
+        return [
+            *(Parameter((width, 3 * width), width), Parameter((3 * width,))),
+            *(Parameter((width, width), width), Parameter((width,))),
+        ]
+
+    def products(self, shape: Shape) -> int:
+        time, width = shape
+        return 4 * time * width * width + 2 * time * time * width
+
+
+@dataclass(frozen=True)
 class Residual(Layer):
     """F(x) + P(x): the parameters of F, the ``block``, then those of P, the ``projection``; without one P(x) is x."""
 
@@ -235,3 +325,10 @@ def residual_block(channels: int, stride: int = 1) -> Network:
     second = (Convolution(channels, 3, bias=False), Normalization())
     shortcut = (Convolution(channels, 1, stride, bias=False), Normalization()) if stride > 1 else ()
     return Residual((*first, *second), shortcut), Activation("relu")
+
+
+def transformer_block(width: int, heads: int) -> Network:
+    """Attention and a dense layer of four times the width within, each normalized first, with a shortcut around."""
+    first = Normalization("features")
+    inside = (first, Dense(4 * width), Activation("gelu"), Dense(width))
+    return Residual((first, Attention(heads))), Residual(inside)

@@ -13,14 +13,20 @@ import chainrule as cr
 from benchmarks.speed.data import read, write_data
 from benchmarks.speed.figures import largest_difference
 from benchmarks.speed.network import (
+    GRU,
+    LSTM,
     Activation,
+    Attention,
     Convolution,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAverage,
     Layer,
     MaxPool,
+    Normalization,
+    Positions,
     Residual,
     Shape,
     operations,
@@ -28,11 +34,13 @@ from benchmarks.speed.network import (
     parameters,
     residual_block,
     stack,
+    transformer_block,
     without_dropout,
 )
 from benchmarks.speed.peers import chainrule_peer, peers
 from benchmarks.speed.workload import Given, Update, Workload, batches, first_parameters
 from benchmarks.speed.workloads import WORKLOADS
+from chainrule import graph
 
 IMAGES = (
     *(Convolution(4), Activation("relu"), MaxPool(2)),
@@ -54,6 +62,30 @@ SMALL = {
         bar=1.0,
         aim=2.0,
     ),
+    "lstm": Workload("lstm", "", (5, 3), (LSTM(4), Dense(3)), Update("adam", 0.01), 8, bar=1.0, aim=2.0),
+    "gru": Workload("gru", "", (5, 3), (GRU(4), Dense(3)), Update("adam", 0.01), 8, bar=1.0, aim=2.0),
+    "symbols": Workload(
+        "symbols",
+        "",
+        (6,),
+        (Embedding(7, 4), LSTM(5, each=True), Dense(7)),
+        Update("adam", 0.01),
+        8,
+        bar=1.0,
+        aim=2.0,
+        data="text",
+    ),
+    "attention": Workload(
+        "attention",
+        "",
+        (6,),
+        (Embedding(7, 4), Positions(6), *transformer_block(4, heads=2), Normalization("features"), Dense(7)),
+        Update("adam", 0.01),
+        8,
+        bar=1.0,
+        aim=2.0,
+        data="text",
+    ),
 }
 
 
@@ -65,7 +97,17 @@ class Unknown(Layer):
     """A layer that no peer knows."""
 
 
-@pytest.mark.parametrize(("name", "count"), [("lenet", 421_642), ("resnet20", 272_474), ("mlp-128", 238_510)])
+ATTENDING = 65 * 128 + 64 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128 + 129 * 65
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        *(("lenet", 421_642), ("resnet20", 272_474), ("mlp-128", 238_510)),
+        *(("lstm", (28 + 128 + 1) * 512 + 1290), ("gru", (28 + 128) * 384 + 512 + 1290)),
+        *(("charlstm", 65 * 64 + (64 + 256 + 1) * 1024 + 257 * 65), ("transformer", ATTENDING)),
+    ],
+)
 def test_a_row_has_the_parameters_of_its_network(name: str, count: int) -> None:
     assert sum(math.prod(p.shape) for p in WORKLOADS[name].parameters) == count
 
@@ -79,6 +121,16 @@ def test_operations_count_padded_taps_and_no_gradient_of_the_data() -> None:
     first, second = 28 * 28 * 9 * 32, 14 * 14 * 9 * 32 * 64
     dense = 3136 * 128 + 1280
     assert WORKLOADS["lenet"].operations == 64 * 2 * (2 * first + 3 * (second + dense))
+
+
+def test_of_a_recurrence_the_state_is_reached_by_a_gradient_and_the_data_are_not() -> None:
+    data, state = 28 * 28 * 512, 28 * 128 * 512
+    assert operations((LSTM(128),), (28, 28)) == 4 * data + 6 * state
+    assert WORKLOADS["charlstm"].operations == 32 * 64 * 6 * ((64 + 256) * 1024 + 256 * 65)
+
+
+def test_operations_of_attention_count_every_pair_of_places() -> None:
+    assert Attention(4).products((64, 128)) == 64 * 4 * 128**2 + 2 * 64 * 64 * 128
 
 
 def test_both_ways_of_a_residual_are_counted() -> None:
@@ -118,7 +170,10 @@ def test_memory_layouts_are_ways_of_their_own_for_images_alone() -> None:
 
 
 def given(workload: Workload, samples: int = 40) -> Given:
-    """Random bytes, and labels that can be told from them."""
+    """Random bytes, and labels that can be told from them; or symbols, each one more than the last."""
+    if workload.data == "text":
+        symbols = (np.arange(samples)[:, None] + np.arange(workload.shape[0] + 1)).astype(np.int32) % 7
+        return Given(workload, symbols[:, :-1], symbols[:, 1:], first_parameters(workload))
     inputs = np.random.default_rng(2).integers(0, 256, (samples, *workload.shape), np.uint8)
     inputs[0].flat[0] = 255
     labels = (inputs.reshape(samples, -1)[:, 0] // 86).astype(np.int32)
@@ -131,12 +186,26 @@ def test_the_layers_have_the_parameters_and_the_outputs_that_the_description_say
     start = given(workload)
     run = chainrule_peer.Runner(start, engine="reference").run_of
     arrays = list(run.parameters.values())
-    assert [array.shape for array in arrays] == [p.shape for p in workload.parameters]
-    assert all((a == b).all() for a, b in zip(arrays, start.parameters, strict=True))
+    assert sum(array.size for array in arrays) == sum(math.prod(p.shape) for p in workload.parameters)
+    assert all((a == b).all() for a, b in zip(arrays, chainrule_peer.parameters_of(start), strict=True))
     shape: Shape = output(workload.network, workload.shape)
     model = chainrule_peer.model_of(workload)
-    plain = cr.prepare(model, cr.data.Dataset(start.inputs, start.labels), engine="reference")
-    assert plain.outputs(start.inputs[:4]).shape == (4, *shape)
+    x = graph.input("x", (4, *workload.shape), "int32" if workload.data == "text" else "float32")
+    assert cr.layers.Scope(cr.layers.Record("float32"), training=False).apply(model, x, name="").shape == (4, *shape)
+
+
+def test_attention_is_given_its_queries_keys_and_values_apart() -> None:
+    start = given(SMALL["attention"])
+    places = [place for place, array in enumerate(start.parameters) if array.shape == (4, 12)]
+    (place,) = places
+    start.parameters[place + 1][:] = np.arange(12)
+    found = chainrule_peer.parameters_of(start)
+    assert [array.tolist() for array in found[place + 1 : place + 6 : 2]] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 10, 11],
+    ]
+    assert (found[place + 2] == start.parameters[place][:, 4:8]).all()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,20 @@ import numpy as np
 
 import chainrule as cr
 from benchmarks.speed.network import (
+    GRU,
+    LSTM,
     Activation,
+    Attention,
     Convolution,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAverage,
     Layer,
     MaxPool,
     Normalization,
+    Positions,
     Residual,
 )
 from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload, missing
@@ -41,11 +47,18 @@ LAYERS: dict[type[Layer], Callable[[Any], AnyLayer]] = {
         layer.channels, layer.kernel, stride=layer.stride, padding=layer.kernel // 2, bias=layer.bias
     ),
     MaxPool: lambda layer: cr.MaxPool2D(layer.size),
-    Normalization: lambda layer: cr.BatchNorm(momentum=KEPT, epsilon=EPSILON),
-    Activation: lambda layer: {"relu": cr.relu, "sigmoid": cr.sigmoid}[layer.kind],
+    Normalization: lambda layer: (
+        cr.LayerNorm(EPSILON) if layer.over == "features" else cr.BatchNorm(momentum=KEPT, epsilon=EPSILON)
+    ),
+    Activation: lambda layer: {"relu": cr.relu, "sigmoid": cr.sigmoid, "gelu": cr.gelu}[layer.kind],
     Dropout: lambda layer: cr.Dropout(layer.rate),
     Flatten: lambda layer: cr.Flatten(),
     GlobalAverage: lambda layer: cr.GlobalAveragePool(),
+    Embedding: lambda layer: cr.Embedding(layer.symbols, layer.width),
+    LSTM: lambda layer: cr.LSTM(layer.units, sequences=layer.each),
+    GRU: lambda layer: cr.GRU(layer.units, sequences=layer.each),
+    Positions: lambda layer: cr.LearnedPositions(layer.length),
+    Attention: lambda layer: cr.MultiHeadAttention(layer.heads, causal=True),
     Residual: _residual,
 }
 
@@ -78,9 +91,11 @@ def step_of(workload: Workload, model: cr.Chain) -> cr.training.Step:
         optimizer = cr.optimizers.Compose(cr.optimizers.ClipGlobalNorm(update.clip), optimizer)
 
     def function(state: cr.training.StepState, batch: cr.training.Batch) -> dict[str, cr.Node]:
-        outputs = state.apply(model, batch.inputs)
+        is_text = workload.data == "text"
+        outputs = state.apply(model, batch["inputs"] if is_text else batch.inputs)
         if workload.loss == "cross_entropy":
-            loss = cr.losses.cross_entropy(outputs, batch.targets)
+            # Of sequences it is the sum over the places, and the others take the mean.
+            loss = cr.losses.cross_entropy(outputs, batch["targets"]) / math.prod(outputs.shape[1:-1])
         else:
             loss = cr.losses.mean_squared_error(outputs, batch.inputs)
         state.descend(loss, model, optimizer)
@@ -89,17 +104,34 @@ def step_of(workload: Workload, model: cr.Chain) -> cr.training.Step:
     return cr.step(function)
 
 
+def parameters_of(given: Given) -> list[Array]:
+    """The parameters in chainrule's order: queries, keys and values have a layer each."""
+    taken, found = iter(given.parameters), list[Array]()
+    for layer, shape in given.workload.layers:
+        if isinstance(layer, Residual):
+            continue  # what is inside of it comes after it
+        arrays = [next(taken) for _ in layer.parameters(shape)]
+        if isinstance(layer, Attention):
+            pairs = zip(*(np.split(array, 3, -1) for array in arrays[:2]), strict=True)
+            arrays = [*(array for pair in pairs for array in pair), *arrays[2:]]
+        found += arrays
+    return found
+
+
 class Runner:
     """A prepared run, whose state goes on from call to call."""
 
     def __init__(self, given: Given, *, engine: str | Engine | None = None) -> None:
         workload = given.workload
-        data = cr.data.Dataset(given.inputs, given.labels if workload.loss == "cross_entropy" else None)
+        targets = given.labels if workload.loss == "cross_entropy" else None
+        data: Any = {"inputs": given.inputs, "targets": targets}
+        if workload.data != "text":
+            data = cr.data.Dataset(given.inputs, targets)
         if given.inputs.dtype == np.uint8:
             data = data.standardize()
         step = step_of(workload, model_of(workload))
         run = cr.prepare(step, data, batch_size=workload.batch, engine=engine)
-        run.set_parameters(dict(zip(run.parameters, given.parameters, strict=True)))
+        run.set_parameters(dict(zip(run.parameters, parameters_of(given), strict=True)))
         assert run.spec is not None
         self.run_of, self.program = run, run.built(run.spec, workload.batch)[1]
         _, arrays = feed(data, run.preparation, None)

@@ -9,16 +9,21 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.speed.network import (
+    GRU,
+    LSTM,
     Activation,
+    Attention,
     Convolution,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAverage,
     Layer,
     MaxPool,
     Network,
     Normalization,
+    Positions,
     Residual,
 )
 from benchmarks.speed.workload import EPSILON, KEPT, Array, Given, Workload, missing
@@ -55,6 +60,9 @@ class Pass:
 
     def normalization(self, layer: Normalization, x: Any) -> Any:
         scale, shift = next(self.parameters), next(self.parameters)
+        if layer.over == "features":
+            apart = x - x.mean(-1, keepdims=True)
+            return apart * jax.lax.rsqrt((apart**2).mean(-1, keepdims=True) + EPSILON) * scale + shift
         axes = tuple(range(x.ndim - 1))
         mean, variance = x.mean(axes), x.var(axes)
         count = x.size // x.shape[-1]
@@ -63,7 +71,7 @@ class Pass:
         return (x - mean) * (jax.lax.rsqrt(variance + EPSILON) * scale) + shift
 
     def activation(self, layer: Activation, x: Any) -> Any:
-        return {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[layer.kind](x)
+        return {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid, "gelu": jax.nn.gelu}[layer.kind](x)
 
     def dropout(self, layer: Dropout, x: Any) -> Any:
         self.draws += 1
@@ -76,8 +84,55 @@ class Pass:
     def average(self, layer: GlobalAverage, x: Any) -> Any:
         return x.mean((1, 2))
 
+    def embedding(self, layer: Embedding, x: Any) -> Any:
+        return next(self.parameters)[x]
+
+    def positions(self, layer: Positions, x: Any) -> Any:
+        return x + next(self.parameters)
+
+    def lstm(self, layer: LSTM, x: Any) -> Any:
+        weight, bias, recurrent = (next(self.parameters) for _ in range(3))
+
+        def step(state: Any, row: Any) -> Any:
+            hidden, cell = state
+            enter, keep, new, leave = jnp.split(row + hidden @ recurrent.reshape(layer.units, -1), 4, -1)
+            cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
+            hidden = jax.nn.sigmoid(leave) * jnp.tanh(cell)
+            return (hidden, cell), hidden if layer.each else None
+
+        first = jnp.zeros((len(x), layer.units), x.dtype)
+        (last, _), outputs = jax.lax.scan(step, (first, first), _sums(x, weight, bias))
+        return outputs.swapaxes(0, 1) if layer.each else last
+
+    def gru(self, layer: GRU, x: Any) -> Any:
+        weight, bias, recurrent = (next(self.parameters) for _ in range(3))
+
+        def step(hidden: Any, row: Any) -> Any:
+            past = jnp.split(hidden @ recurrent.reshape(layer.units, -1), 3, -1)
+            given = jnp.split(row, 3, -1)
+            reset, update = (jax.nn.sigmoid(a + b) for a, b in zip(given[:2], past[:2], strict=True))
+            new = jnp.tanh(given[2] + reset * (past[2] + bias[3]))
+            hidden = (1 - update) * new + update * hidden
+            return hidden, hidden if layer.each else None
+
+        first = jnp.zeros((len(x), layer.units), x.dtype)
+        last, outputs = jax.lax.scan(step, first, _sums(x, weight, bias[:3]))
+        return outputs.swapaxes(0, 1) if layer.each else last
+
+    def attention(self, layer: Attention, x: Any) -> Any:
+        batch, time, width = x.shape
+        together = x @ next(self.parameters) + next(self.parameters)
+        q, k, v = (part.reshape(batch, time, layer.heads, -1) for part in jnp.split(together, 3, -1))
+        mixed = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+        return mixed.reshape(batch, time, width) @ next(self.parameters) + next(self.parameters)
+
     def residual(self, layer: Residual, x: Any) -> Any:
         return self.through(layer.block, x) + self.through(layer.projection, x)
+
+
+def _sums(x: Any, weight: Any, bias: Any) -> Any:
+    """x·W + b of all steps at once, time first."""
+    return x.swapaxes(0, 1) @ weight.reshape(len(weight), -1) + bias.ravel()
 
 
 #: From descriptors to what is done.
@@ -90,6 +145,11 @@ LAYERS: dict[type[Layer], Callable[[Pass, Any, Any], Any]] = {
     Dropout: Pass.dropout,
     Flatten: Pass.flatten,
     GlobalAverage: Pass.average,
+    Embedding: Pass.embedding,
+    Positions: Pass.positions,
+    LSTM: Pass.lstm,
+    GRU: Pass.gru,
+    Attention: Pass.attention,
     Residual: Pass.residual,
 }
 
@@ -141,7 +201,7 @@ def first_state(given: Given) -> dict[str, Any]:
     zeros = [jnp.zeros_like(array) for array in parameters]
     more = jax.tree.map(jnp.zeros_like, zeros)
     memory = {"plain": (), "momentum": zeros, "adam": (zeros, more)}[workload.update.kind]
-    features = [shape[-1] for layer, shape in workload.layers if isinstance(layer, Normalization)]
+    features = [shape[-1] for layer, shape in workload.layers if layer == Normalization("batch")]
     running = [[jnp.zeros(count), jnp.ones(count)] for count in features]
     return {
         "parameters": parameters,

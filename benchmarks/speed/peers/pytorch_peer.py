@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.speed import network as networks
 from benchmarks.speed.network import (
     Activation,
     Convolution,
@@ -41,6 +42,47 @@ class Shortcut(nn.Module):  # type: ignore[misc]
     def forward(self, x: Any) -> Any:
         """The sum of both ways."""
         return self.block(x) + self.projection(x)
+
+
+class Positions(nn.Module):  # type: ignore[misc]
+    """x + a row for each place."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.empty(shape))
+
+    def forward(self, x: Any) -> Any:
+        """The sum."""
+        return x + self.rows
+
+
+class Recurrent(nn.Module):  # type: ignore[misc]
+    """PyTorch's recurrent module, and of what it gives the outputs, or the last of them."""
+
+    def __init__(self, module: Any, each: bool) -> None:
+        super().__init__()
+        self.module, self.each = module, each
+
+    def forward(self, x: Any) -> Any:
+        """(batch, time, inputs) -> (batch, time, units), or (batch, units)."""
+        outputs, last = self.module(x)
+        return outputs if self.each else (last[0] if isinstance(last, tuple) else last)[0]
+
+
+class Attention(nn.Module):  # type: ignore[misc]
+    """Causal attention through PyTorch's fused function."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.together, self.last = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def forward(self, x: Any) -> Any:
+        """(batch, time, width) -> the same."""
+        batch, time, width = x.shape
+        q, k, v = self.together(x).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.last(mixed.transpose(1, 2).reshape(batch, time, width))
 
 
 class Modules:
@@ -75,11 +117,13 @@ class Modules:
         return nn.MaxPool2d(layer.size)
 
     def normalization(self, layer: Normalization, shape: Shape) -> Any:
+        if layer.over == "features":
+            return self.give(nn.LayerNorm(shape[-1], eps=EPSILON), _same, _same)
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return self.give(kind(shape[-1], eps=EPSILON, momentum=1 - KEPT), _same, _same)
 
     def activation(self, layer: Activation, shape: Shape) -> Any:
-        return {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[layer.kind]()
+        return nn.GELU("tanh") if layer.kind == "gelu" else {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}[layer.kind]()
 
     def dropout(self, layer: Dropout, shape: Shape) -> Any:
         return nn.Dropout(layer.rate)
@@ -90,6 +134,33 @@ class Modules:
 
     def average(self, layer: GlobalAverage, shape: Shape) -> Any:
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def embedding(self, layer: networks.Embedding, shape: Shape) -> Any:
+        return self.give(nn.Embedding(layer.symbols, layer.width), _same)
+
+    def positions(self, layer: networks.Positions, shape: Shape) -> Any:
+        return self.give(Positions(shape), _same)
+
+    def recurrent(self, layer: networks.LSTM | networks.GRU, shape: Shape) -> Any:
+        kind = nn.LSTM if isinstance(layer, networks.LSTM) else nn.GRU
+        module = kind(shape[-1], layer.units, batch_first=True)
+        weight, bias, recurrent = (torch.from_numpy(next(self.parameters)) for _ in range(3))
+        with torch.no_grad():
+            module.weight_ih_l0.copy_(weight.flatten(1).T)
+            module.weight_hh_l0.copy_(recurrent.flatten(1).T)
+            module.bias_ih_l0.copy_(bias[: layer.gates].flatten())
+            module.bias_hh_l0.zero_()
+        # Of its two biases a gate, the second stays 0 where only their sum matters: both would move twice as fast.
+        if isinstance(layer, networks.LSTM):
+            module.bias_hh_l0.requires_grad_(False)
+        else:
+            moves = torch.cat([torch.zeros(2 * layer.units), torch.ones(layer.units)])
+            module.bias_hh_l0.register_hook(lambda slope: slope * moves)
+        return Recurrent(module, layer.each)
+
+    def attention(self, layer: networks.Attention, shape: Shape) -> Any:
+        turned: Callable[[Array], Array] = np.transpose
+        return self.give(Attention(shape[-1], layer.heads), turned, _same, turned, _same)
 
     def residual(self, layer: Residual, shape: Shape) -> Any:
         block = self.all_of(layer.block, shape)
@@ -110,6 +181,11 @@ MODULES: dict[type[Layer], Callable[[Modules, Any, Shape], Any]] = {
     Dropout: Modules.dropout,
     Flatten: Modules.flatten,
     GlobalAverage: Modules.average,
+    networks.Embedding: Modules.embedding,
+    networks.Positions: Modules.positions,
+    networks.LSTM: Modules.recurrent,
+    networks.GRU: Modules.recurrent,
+    networks.Attention: Modules.attention,
     Residual: Modules.residual,
 }
 
@@ -156,7 +232,8 @@ class Runner:
             if channels_last:
                 x = x.permute(0, 3, 1, 2)
             if cross_entropy:
-                return nn.functional.cross_entropy(model(x), labels.index_select(0, index))
+                logits = model(x)
+                return nn.functional.cross_entropy(logits.flatten(0, -2), labels.index_select(0, index).flatten())
             return nn.functional.mse_loss(model(x), x)
 
         self.loss_of: Any = torch.compile(loss_of) if compiled else loss_of
