@@ -20,7 +20,7 @@ from chainrule.run import Run, Weights
 from chainrule.training import Callback, Step, build_step, supervised
 from chainrule.training.checkpoint import CHECKPOINTS
 from chainrule.training.evaluating import Metrics
-from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data
+from chainrule.training.feeding import Data, feed, refuse_improbable, refuse_no_data, refuse_other_inputs
 from chainrule.training.feeds import staged_spec
 from chainrule.training.freezing import check_patterns
 
@@ -187,6 +187,7 @@ def prepare(
                 place = "regularizers" if kind == "regularizer" else kind
                 raise ConfigurationError(f"{kind} is one of chainrule.{place}, such as {example}, not {part!r}")
         refuse_improbable(sample, loss)
+        refuse_other_inputs(model, sample.inputs, prepared)
         parts: dict[str, Any] = {"model": model, "loss": loss, "optimizer": optimizer}
         parts |= {"regularizer": regularizer, "augmentation": augmentation}
         run = Run(supervised(**parts), **parts, **common)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, DtypeError, ShapeError
+from chainrule.errors import ConfigurationError, DataError, DtypeError, ShapeError
 from chainrule.graph import FLOATS, INTEGERS, Node
 from chainrule.initializers import Initializer, Normal
 from chainrule.layers.masking import mask_of, where
@@ -27,6 +31,21 @@ class _Table:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigurationError(f"{type(self).__name__}: {name} is a whole number above 0, not {value!r}")
 
+    def check_inputs(self, x: NDArray[Any]) -> None:
+        """Raise `DataError`, naming the first, for what is no index of a symbol; see `training.feeding`."""
+        if not x.size:
+            return
+        whole = x.dtype.kind != "f" or bool((np.floor(x) == x).all())
+        if whole and x.min() >= 0 and x.max() < self.symbols:
+            return
+        wrong = ~((x >= 0) & (x < self.symbols) & (np.floor(x) == x))
+        place = tuple(int(part) for part in np.argwhere(wrong)[0])
+        where_in = f"row {place[0]}" + (f", place {', '.join(map(str, place[1:]))}" if place[1:] else "")
+        raise DataError(
+            f"{type(self).__name__}: {where_in}: {x[place]:g} is no index of its {self.symbols:,} symbols, which are "
+            f"whole numbers from 0 to {self.symbols - 1}"
+        )
+
     def _rows(self, scope: Scope, x: Node) -> Node:
         if x.rank < 1:
             raise ShapeError("wants a batch of indices, and got one number")
@@ -45,9 +64,11 @@ class Embedding(_Table):
 
     x is indices from 0 to ``symbols`` - 1, (batch, …), such as (batch, time); ``weight`` E is (symbols, units), and y
     is (batch, …, units). Indices are whole numbers of any dtype, floats too, as the inputs of a data set are. Rows
-    start normal, of length 1 on average. An index out of range reads 0.
+    start normal, of length 1 on average. Data with an index out of range are refused; in a graph of your own, or where
+    other layers stand before this one, such an index reads 0.
 
-    The gradient is 0 for the rows that a batch does not meet; Adam, with its averages, moves them all the same.
+    The gradient is 0 for the rows that a batch does not meet. Plain descent and AdaGrad leave those rows alone; Adam,
+    with its averages, moves them all the same, unless it is ``optimizers.Adam(lazy=True)``.
 
     Differs from: PyTorch, whose rows start with variance 1, and Keras, uniform(±0.05).
 

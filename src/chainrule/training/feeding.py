@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,8 @@ from chainrule.data.checking import plain_array
 from chainrule.engines.protocol import Array
 from chainrule.errors import DataError, ShapeError
 from chainrule.graph import FLOATS
+from chainrule.layers import Chain, Masked, Parallel, Residual, WeightNoise
+from chainrule.layers.scope import AnyLayer
 from chainrule.losses import BinaryCrossEntropy, CrossEntropy, Loss
 from chainrule.training.batch import DataSpec
 
@@ -85,6 +87,37 @@ def refuse_other_data(known: DataSpec | None, spec: DataSpec, data: Data) -> Non
             f"the run tells the classes {_listed(known.classes)} apart, and this data has {_listed(theirs)}: "
             "its labels would be taken for other classes. Give the data the run's own: classes=run.classes"
         )
+
+
+def refuse_other_inputs(model: AnyLayer | None, inputs: Array, preparation: Preparation) -> None:
+    """Raise `DataError` for inputs that a first layer of the model knows to be wrong, such as an index out of range.
+
+    A layer knows by a method ``check_inputs`` of the array.
+    """
+    for layer in () if model is None else _first_layers(model):
+        check = getattr(layer, "check_inputs", None)
+        if check is None:
+            continue
+        if np.any(preparation.shift != 0) or np.any(preparation.scale != 1):
+            raise DataError(
+                f"the data are scaled, and {type(layer).__name__} wants indices as they are: data that have not been "
+                "standardized"
+            )
+        check(inputs)
+
+
+def _first_layers(layer: AnyLayer) -> Iterator[AnyLayer]:
+    """The layers that see a model's inputs themselves: of a chain its first, of what stands around a layer that one."""
+    match layer:
+        case Chain() | Residual():
+            yield from _first_layers(layer.layers[0])
+        case Parallel():
+            for branch in layer.branches:
+                yield from _first_layers(branch)
+        case Masked() | WeightNoise():
+            yield from _first_layers(layer.layer)
+        case _:
+            yield layer
 
 
 def refuse_improbable(data: Dataset, loss: Loss) -> None:

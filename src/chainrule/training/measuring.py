@@ -14,7 +14,7 @@ from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer
 from chainrule.losses import Loss
 from chainrule.training.batch import DataSpec
 from chainrule.training.evaluating import with_outputs
-from chainrule.training.feeding import Data, feed, refuse_other_data, refuse_stream
+from chainrule.training.feeding import Data, feed, refuse_other_data, refuse_other_inputs, refuse_stream
 from chainrule.training.loop import Training
 from chainrule.training.step import Step, build_measure
 
@@ -96,6 +96,9 @@ class Measurable(Training):
     def _refuse_other(self, data: Data) -> None:
         """Raise for data of which the run could only say something meaningless."""
         refuse_other_data(self.spec, feed(data, self.preparation, self.classes)[0], data)
+        whole = data.head if isinstance(data, Stream) else data
+        if isinstance(whole, Dataset):
+            refuse_other_inputs(self.model, whole.inputs, self.preparation)
 
     def _data(self, data: Data) -> tuple[DataSpec, dict[str, Array]]:
         """What the graph has to know of the data, and the arrays it is fed with, of which samples can be taken."""

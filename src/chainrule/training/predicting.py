@@ -16,7 +16,7 @@ from chainrule.graph import Node, Shape, scope
 from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss
 from chainrule.training.batch import Batch
-from chainrule.training.feeding import feed
+from chainrule.training.feeding import feed, refuse_other_inputs
 from chainrule.training.step import StepState, build_measure
 
 _ROWS = "batch/inputs"
@@ -59,6 +59,7 @@ class Predictor:
     def __call__(self, name: str, inputs: Any, state: Mapping[str, Array], most: int) -> Array:
         """The "outputs" or the "probabilities", (samples, …), in blocks of so many samples at most."""
         rows = self._checked(inputs)
+        refuse_other_inputs(self.setting.model, rows, self.setting.preparation)
         if len(rows) <= most:
             # An engine may give what it was given, or what it holds: a copy is the caller's own.
             return self._block(rows, state)[name].copy()
