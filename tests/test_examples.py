@@ -14,7 +14,7 @@ import pytest
 
 from chainrule import extending
 from chainrule.errors import MissingExtraError
-from tests.examples import beginnings, capacity, depth, descents, extensions
+from tests.examples import beginnings, capacity, depth, descents, extensions, inside
 
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -25,6 +25,7 @@ ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
     **{name: ["--picture", f"pictures/{name}.png"] for name in DRAWING},
     "augmented_digits": ["--short", "--picture", "pictures/augmented_digits.png"],
+    "looking_inside": ["--short", "--picture", "pictures/looking_inside.png"],
     "learning_rates": ["--epochs", "6", "--picture", "pictures/learning_rates.png"],
     "batch_sizes": ["--epochs", "4", "--picture", "pictures/batch_sizes.png"],
     "optimizer_paths": ["--picture", "pictures/optimizer_paths.png"],
@@ -42,6 +43,7 @@ PICTURES = {
     "descent": ["descent-parabola.png", "descent-contours.png"],
     **{name: [f"{name}.png"] for name in DRAWING},
     "augmented_digits": ["augmented_digits.png"],
+    "looking_inside": ["looking_inside.png"],
     "learning_rates": ["learning_rates.png"],
     "batch_sizes": ["batch_sizes.png"],
     "optimizer_paths": ["optimizer_paths.png"],
@@ -75,7 +77,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
 #: What an example shows is looked at by the function of its name.
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     name: check
-    for module in (beginnings, capacity, depth, descents, extensions)
+    for module in (beginnings, capacity, depth, descents, extensions, inside)
     for name, check in vars(module).items()
     if inspect.isfunction(check) and check.__module__ == module.__name__
 }

@@ -31,6 +31,7 @@ from chainrule.metrics.differences import (
     MedianAbsoluteError,
     RootMeanSquaredError,
 )
+from chainrule.metrics.generated import frechet_distance, inception_score
 from chainrule.metrics.metric import Custom, Metric
 from chainrule.metrics.naming import as_metric, names, upwards
 from chainrule.metrics.per_sample import correct
@@ -62,11 +63,12 @@ top_k = TopK
 
 __all__ = [
     "Accuracy", "AveragePrecision", "BalancedAccuracy", "BrierScore", "CohenKappa", "ConfusionMatrix", "Custom",
-    "ExplainedVariance", "F1", "FBeta", "Jaccard", "LogLoss", "MatthewsCorrelation", "MaxError", "MeanAbsoluteError",
-    "MeanAbsolutePercentageError", "MeanSquaredError", "MedianAbsoluteError", "Metric", "Precision", "R2", "ROCAUC",
-    "Recall", "RootMeanSquaredError", "TopK", "accuracy", "as_metric", "average_precision", "balanced_accuracy",
-    "brier_score", "cohen_kappa", "confusion_matrix", "correct", "explained_variance", "f1", "jaccard", "log_loss",
-    "matthews_correlation", "max_error", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
-    "median_absolute_error", "names", "precision", "precision_recall_curve", "r2", "recall", "roc_auc", "roc_curve",
-    "root_mean_squared_error", "top_k", "upwards",
+    "ExplainedVariance", "F1", "FBeta", "Jaccard", "LogLoss", "MatthewsCorrelation", "MaxError",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MedianAbsoluteError", "Metric",
+    "Precision", "R2", "ROCAUC", "Recall", "RootMeanSquaredError", "TopK", "accuracy", "as_metric",
+    "average_precision", "balanced_accuracy", "brier_score", "cohen_kappa", "confusion_matrix", "correct",
+    "explained_variance", "f1", "frechet_distance", "inception_score", "jaccard", "log_loss",
+    "matthews_correlation", "max_error", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "median_absolute_error", "names", "precision", "precision_recall_curve", "r2", "recall",
+    "roc_auc", "roc_curve", "root_mean_squared_error", "top_k", "upwards",
 ]  # fmt: skip

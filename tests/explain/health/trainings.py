@@ -97,6 +97,27 @@ def own_softmax() -> Made:
     return fitted(step, digits()[0])
 
 
+def adversaries(noise: int = 16, rate: float = 0.001, judge_units: int = 64, epochs: int = 6) -> Made:
+    """A pair on digits: what one draws of noise, the other tells from real ones."""
+    artist = cr.Chain(cr.Dense(64, cr.leaky_relu), cr.Dense(64, cr.leaky_relu), cr.Dense(64, cr.sigmoid), name="artist")
+    judge = cr.Chain(cr.Dense(judge_units, cr.leaky_relu), cr.Dense(1), name="judge")
+
+    def judged(state: Any, images: Any, real: float) -> Any:
+        said = state.apply(judge, images)
+        return cr.losses.binary_cross_entropy(said, cr.graph.full(said.shape, real, said.dtype))
+
+    @cr.step
+    def duel(state: Any, batch: Any) -> Any:
+        drawn = state.apply(artist, state.normal((len(batch), noise)))
+        judging = judged(state, batch.inputs, 0.9) + judged(state, cr.graph.stop_gradient(drawn), 0.0)
+        state.descend(judging, judge, Adam(0.001, beta1=0.5))
+        drawing = judged(state, drawn, 1.0)
+        state.descend(drawing, artist, Adam(rate, beta1=0.5))
+        return {"judge_loss": judging, "artist_loss": drawing}
+
+    return fitted(duel, digits()[0], epochs=epochs)
+
+
 def normalised(layer: Any, size: int) -> Made:
     """Batches that are too small for what normalises by them."""
     model = cr.Chain(cr.Dense(32), layer, cr.relu, cr.Dense(10))
@@ -177,6 +198,8 @@ FAULTS: list[tuple[str, str, Training]] = [
     ("vanishing gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 1.0, cr.sigmoid))),
     ("vanishing gradients", "a loop over time", lambda: recurrent(Looped(0.4), optimizer=SGD(0.01))),
     ("no better than chance", "shuffled labels", lambda: fitted(small(cr.tanh), shuffled(), digits()[1])),
+    ("mode collapse", "one drawing for any noise", lambda: adversaries(rate=0.02)),
+    ("mode collapse", "many drawings along one line", lambda: adversaries(noise=1)),
 ]
 
 HEALTHY: list[tuple[str, Training]] = [
@@ -227,4 +250,6 @@ HEALTHY: list[tuple[str, Training]] = [
     ("a line", lambda: fitted(cr.Dense(1), line(), epochs=10, optimizer=SGD(0.05))),
     ("a curve, tanh", lambda: fitted(small(cr.tanh, 1), line(), epochs=20, optimizer=Adam(0.01))),
     ("a curve, relu", lambda: fitted(small(units=1), line(), epochs=20, optimizer=SGD(0.05))),
+    ("digits, a pair that draws and judges", adversaries),
+    ("digits, a pair that has just begun", lambda: adversaries(epochs=1)),
 ]  # fmt: skip

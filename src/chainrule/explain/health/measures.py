@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chainrule import graph
 from chainrule.engines.protocol import Engine, Program
+from chainrule.explain.health.variety import Variety, makers, variety
 from chainrule.gradients import gradients
 from chainrule.gradients.scan_rule import pull_back_scan
 from chainrule.gradients.transform import pull_back_some
@@ -86,6 +87,7 @@ class Health:
     ``from_probabilities`` is how far what goes into a softmax of the loss is, for any sample, from numbers above 0
     whose sum is 1. ``mixing`` is the first layer that gives a sample another output if the rest of its batch is
     another; it is looked for only where batches are so small that it matters. ``samples`` is how many were looked at.
+    ``varieties`` are of the models that make samples of noise, as in an adversarial pair.
     """
 
     step: int
@@ -97,6 +99,7 @@ class Health:
     from_probabilities: float = np.inf
     mixing: str = ""
     samples: int = 0
+    varieties: tuple[Variety, ...] = ()
 
     def worst(self) -> dict[str, float]:
         """The numbers of the layer that is worst in each: what is worth a column in a history."""
@@ -141,6 +144,7 @@ class Probe:
             min((float(value) for name, value in found.items() if name.startswith("probabilities/")), default=np.inf),
             self._mixing(found),
             self.spec.samples,
+            tuple(variety(path, found[f"made/{path}"], found["real"]) for path in self._measured.made),
         )
 
     def _mixing(self, found: Mapping[str, Any]) -> str:
@@ -166,12 +170,13 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The measuring graph; its layers by path, activation and uses; what the outputs end in; its loops' steps."""
+    """The measuring graph; its layers by path, activation and uses; what outputs end in; loops' steps; makers."""
 
     graph: Graph
     layers: list[tuple[str, str, int]]
     last: str
     loops: list[tuple[str, int]]
+    made: list[str]
 
 
 def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
@@ -189,9 +194,12 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
         layers = {path: nodes[-1] for path, nodes in uses.items()}
         named = {path: _activation(node, build) for path, node in layers.items()}
         outputs: dict[str, Node] = {"loss": loss}
+        made: dict[str, Node] = {}
         if "inputs" in batch and batch["inputs"].dtype != "int32":  # symbols have no size
             x = batch.inputs
             outputs["inputs"] = sqrt(mean(x * x, range(x.rank - 1)))
+            made = makers(record.applied, x)
+            outputs |= {f"made/{path}": node for path, node in made.items()} | ({"real": x} if made else {})
         scans = [(node, [one for one in forward if one.inputs == (node,)]) for node in forward if node.op == "scan"]
         asked = [node for nodes in uses.values() for node in (nodes[0], nodes[-1])]
         asked += [reader for _, readers in scans for reader in readers]
@@ -218,7 +226,7 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
                     }
         last = next((_activation(one.node, build) for one in record.applied if one.node is not None), "")
         told = [(path, named[path], len(nodes)) for path, nodes in uses.items()]
-        return _Measured(Graph.of(outputs, build), told, last, loops)
+        return _Measured(Graph.of(outputs, build), told, last, loops, list(made))
 
 
 def _leaves(applied: Sequence[Applied], forward: Set[Node]) -> Iterator[tuple[str, Node]]:

@@ -18,6 +18,7 @@ from chainrule.explain.health.rules.flow import (
     no_gradient,
     saturated_units,
 )
+from chainrule.explain.health.rules.generators import mode_collapse
 from chainrule.explain.health.rules.outputs import softmax_twice, squashed_logits, targets_out_of_range
 from chainrule.explain.health.rules.rates import not_finite, rate_too_high, rate_too_low
 
@@ -28,4 +29,5 @@ RULES: tuple[Rule, ...] = (
     unscaled_inputs, targets_out_of_range, squashed_logits, softmax_twice, class_imbalance, leaking_column,
     batch_too_small, equal_weights, vanishing_gradients, exploding_gradients, dead_units, saturated_units,
     frozen_layers, no_gradient, not_finite, rate_too_high, rate_too_low, no_better_than_chance,
+    mode_collapse,
 )  # fmt: skip

@@ -86,6 +86,8 @@ def no_better_than_chance(case: Case, before: Sequence[Finding]) -> Iterator[Fin
     labels, names = labels_of(case)
     if labels is None or len(case.run.history) < 100 or len(labels) < 50 or case.data.weights is not None or before:  # type: ignore[union-attr]
         return
+    if case.run.step.measure is None:  # a step of one's own need not say how it is measured
+        return
     found = case.run.evaluate(case.data)
     share = float(np.bincount(labels, minlength=len(names)).max()) / len(labels)
     luck = 3 * np.sqrt(share * (1 - share) / len(labels))

@@ -49,7 +49,7 @@ def not_finite(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
 def rate_too_low(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
     """The loss has fallen by less than a twentieth in 20 steps or more, and no weights move by 1e-4 of their size."""
     losses = case.losses
-    if len(case.run.history) < 20:
+    if len(case.run.history) < 20 or not len(losses):  # a step of one's own may record no "loss"
         return
     start, end = case.beginning, losses[-len(losses) // 10 :].mean()
     largest = case.fastest
