@@ -90,6 +90,12 @@ def test_layers_with_the_same_fault_share_a_finding() -> None:
     assert finding.evidence.startswith("up to 100% of the ReLU units")
 
 
+def test_what_a_leap_did_to_the_units_is_told_behind_the_leap() -> None:
+    found = said(small(), optimizer=SGD(5.0))
+    assert [finding.name for finding in found] == ["learning rate too high", "dead units"]
+    assert "a step changes" not in found[0].evidence  # units that are dead say nothing of how long steps are
+
+
 def test_a_gain_is_what_weights_multiply_sizes_by() -> None:
     run, data = fitted(deep(40, 2, cr.tanh), digits()[0], epochs=1, engine="reference")
     layers = run.diagnose(data, curvature=False).health.layers

@@ -150,6 +150,13 @@ FAULTS: list[tuple[str, str, Training]] = [
         "zeros",
         lambda: fitted(deep(8, 2, cr.sigmoid, weight=Constant(0.0), last=Constant(0.0)), digits()[0]),
     ),
+    (
+        "equal weights",
+        "a constant, and rounding",
+        lambda: fitted(
+            deep(20, 1, cr.tanh, weight=Constant(0.05), last=Constant(0.0)), digits()[0], seed=2, engine="reference"
+        ),
+    ),
     ("dead units", "a bias far below", lambda: fitted(small(bias_start=Constant(-50.0)), digits()[0])),
     ("dead units", "a leap in the first steps", lambda: fitted(small(), digits()[0], optimizer=SGD(5.0))),
     ("saturated units", "tanh, large weights", lambda: fitted(small(cr.tanh, weight=Normal(20.0)), digits()[0])),
@@ -189,6 +196,11 @@ FAULTS: list[tuple[str, str, Training]] = [
     ("a batch too small to normalise by", "one sample", lambda: normalised(Normalised(), 1)),
     ("a batch too small to normalise by", "two samples", lambda: normalised(cr.BatchNorm(), 2)),
     ("exploding gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 2.5), optimizer=SGD(1e-12))),
+    (
+        "exploding gradients",
+        "a long recurrence, by less than twice a step",
+        lambda: recurrent(Unrolled(25, 1.8), optimizer=SGD(1e-10), engine="reference"),
+    ),
     ("exploding gradients", "a loop over time", lambda: recurrent(Looped(2.5), optimizer=SGD(1e-12))),
     (
         "exploding gradients",
@@ -230,6 +242,13 @@ HEALTHY: list[tuple[str, Training]] = [
     ("digits, layer norm, one sample a step", lambda: normalised(cr.LayerNorm(), 1)),
     ("digits, dropout, two samples a step", lambda: normalised(cr.Dropout(0.2), 2)),
     ("digits, a recurrence written out", lambda: recurrent(Unrolled(15, 0.9, cr.tanh), optimizer=SGD(0.05))),
+    (
+        "digits, an LSTM over pixel after pixel",
+        lambda: fitted(
+            cr.Chain(cr.Reshape((64, 1)), cr.LSTM(12), cr.Dense(10)), digits()[0].subset(np.arange(300)), seed=4,
+            optimizer=Adam(0.005), engine="reference",
+        ),
+    ),
     ("digits, a loop over rows", lambda: recurrent(Looped(1.0), optimizer=SGD(0.01))),
     ("digits, zeros in a single layer", lambda: fitted(cr.Dense(10, weight=Constant(0.0)), digits()[0])),
     ("digits, not trained yet", lambda: (cr.prepare(small(), digits()[0]), digits()[0])),

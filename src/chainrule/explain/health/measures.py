@@ -7,6 +7,7 @@ the step does it, and the step itself stays as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ FEWEST_SAMPLES = 128
 SMALL = 4
 #: A value counts as saturated where the slope is below this share of the largest that the function has.
 FLAT = 0.05
+#: Units whose weights differ by less than this share of the root mean square of all are one unit, and gradients too.
+ALIKE = 0.01
 #: Where that is so: for y = σ(x), whose slope y·(1 - y) is at most 1/4, and for y = tanh(x), whose slope is 1 - y².
 _ENDS = {"sigmoid": (0.5, 0.5 * (1 - FLAT) ** 0.5), "tanh": (0.0, (1 - FLAT) ** 0.5)}
 
@@ -287,9 +290,10 @@ def _of_weight(old: Node, slope: Node, move: Node | None) -> Iterator[tuple[str,
     if move is not None:  # on the host it is not a part of the graph
         yield "move", _norm(move)
     if old.rank > 1 and old.shape[-1] > 1:
-        # Largest differences between units, of the weights and of their gradients.
+        # Largest differences between units, of the weights and of their gradients; √n/‖x‖ is 1/rms.
         for name, x in (("spread", old), ("slope_spread", slope)):
-            yield name, graph.max(graph.max(x, x.rank - 1) + graph.max(-x, x.rank - 1))
+            apart = graph.max(graph.max(x, x.rank - 1) + graph.max(-x, x.rank - 1))
+            yield name, apart * sqrt(graph.full((), math.prod(x.shape), x.dtype))
 
 
 def _norm(x: Node) -> Node:
@@ -309,10 +313,10 @@ def _layer(path: str, activation: str, uses: int, found: Mapping[str, Any]) -> L
         float(np.sqrt(np.sum([number(name, one) ** 2 for one in own]))) if own else np.nan
         for name in ("weight", "slope", "move")
     )
-    # Rounding alone tells units apart that are meant to be one.
+    # Rounding alone tells units apart that are meant to be one, and steps make more of it.
     alike = [
-        number("spread", one) <= 1e-6 * number("weight", one)
-        and number("slope_spread", one) <= 1e-4 * number("slope", one)
+        number("spread", one) <= ALIKE * number("weight", one)
+        and number("slope_spread", one) <= ALIKE * number("slope", one)
         for one in own
         if f"spread/{one}" in found
     ]

@@ -27,7 +27,7 @@ __all__ = ["RULES", "Case", "Finding", "Rule"]
 #: In this order: what is a cause comes before what may only be its effect.
 RULES: tuple[Rule, ...] = (
     unscaled_inputs, targets_out_of_range, squashed_logits, softmax_twice, class_imbalance, leaking_column,
-    batch_too_small, equal_weights, vanishing_gradients, exploding_gradients, dead_units, saturated_units,
-    frozen_layers, no_gradient, not_finite, rate_too_high, rate_too_low, no_better_than_chance,
+    batch_too_small, equal_weights, vanishing_gradients, exploding_gradients, not_finite, rate_too_high,
+    dead_units, saturated_units, no_gradient, frozen_layers, rate_too_low, no_better_than_chance,
     mode_collapse,
 )  # fmt: skip

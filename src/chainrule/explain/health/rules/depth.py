@@ -13,21 +13,25 @@ from chainrule.explain.health.rules.case import Case, Finding
 
 #: Through fewer links a trend is none.
 _LINKS = 3
-#: A link belongs to the stretch in which a gradient changes if it changes it by this factor, or others make up for it.
+#: What a link changes a gradient by is counted beyond this factor.
 _CHANGES = 1.5
+#: Gates forget on purpose, so that over the steps of a recurrence a gradient may fall faster before it is a fault.
+_FORGETS = 2.0
 #: What weights have to multiply sizes by, so that they are kept, behind these activations; behind others it is 1.
 _KEEPS = {"sigmoid": 4.0, "relu": 2**0.5}
 _NAMES = {"relu": "ReLU", "leaky_relu": "leaky ReLU"}
 
 
 def vanishing_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
-    """From the last layer with weights to the first the gradient falls a thousandfold, by more than half a layer.
+    """From the last layer with weights to the first the gradient falls a thousandfold, by more than a third a layer.
 
     The factor is that of the stretch in which it falls. Float32 and Adam bear less; but steps of one size for all
-    layers then leave the first where they are. In a recurrence it is the same from its last step to its first.
+    layers then leave the first where they are. In a recurrence it is the same from its last step to its first, by more
+    than half a step.
     """
     for one in _trends(case):
-        if one.first < 1e-3 * one.last and one.factor < 0.5:
+        least = _CHANGES if one.each == "layer" else _FORGETS
+        if one.first < 1e-3 * one.last and one.factor < 1 / least:
             yield Finding(
                 "vanishing gradients",
                 one.where,
@@ -42,11 +46,11 @@ def vanishing_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Findi
 
 
 def exploding_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
-    """The same the other way round: a thousandfold larger in the first layer or step, more than twice each time."""
+    """The same the other way round: a thousandfold larger in the first layer or step, by more than half each time."""
     # Where hardly anything moves and yet the loss rises, that is the noise of outputs that are huge.
     noise = ("learning rate too high",) if case.fastest < 1e-4 else ()
     for one in _trends(case):
-        if one.first > 1e3 * one.last and one.factor > 2:
+        if one.first > 1e3 * one.last and one.factor > _CHANGES:
             yield Finding(
                 "exploding gradients",
                 one.where,

@@ -41,7 +41,7 @@ def saturated_units(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
 
 
 def equal_weights(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
-    """All units of a layer have the same weights and the same gradients, up to rounding: nothing will part them."""
+    """All units of a layer have the same weights and the same gradients, within a hundredth, which is rounding."""
     found = [one for one in case.weighty if one.equal]
     if found:
         yield Finding(

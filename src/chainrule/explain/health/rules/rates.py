@@ -21,12 +21,16 @@ def rate_too_high(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
         return
     start, peak, end = case.beginning, losses.max(), float(np.median(losses[-len(losses) // 5 :]))
     if start > 0 and any(peak > rise * start and end > back * start for rise, back in _ROSE):
-        largest = case.fastest
+        # Small steps at the end tell nothing: units may have died meanwhile.
+        far = (
+            f"; a step changes the weights of a layer by up to {case.fastest:.2g} of their size (about 0.001 is usual)"
+            if case.fastest > 1e-3
+            else ""
+        )
         yield Finding(
             "learning rate too high",
             "",
-            f"the loss began at {start:.3g}, rose to {peak:.3g} and stands at {end:.3g}; a step changes the weights of "
-            f"a layer by up to {largest:.2g} of their size (about 0.001 is usual)",
+            f"the loss began at {start:.3g}, rose to {peak:.3g} and stands at {end:.3g}{far}",
             _WHOLE_SETS
             if isinstance(case.run.optimizer, Rprop | DeltaBarDelta) and case.run.batch_size < len(case.data)
             else "a tenth of the learning rate; run.find_learning_rate(data) or `chainrule rate` looks for one",
