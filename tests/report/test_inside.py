@@ -44,6 +44,17 @@ def test_a_network_that_sees_no_images_has_no_such_section() -> None:
     assert inside_section(seen, cr.data.stream(digits)) == []
 
 
+def test_a_large_network_is_not_asked_a_hundred_times() -> None:
+    images = np.arange(6 * 64 * 64, dtype=np.int64).reshape(6, 64, 64, 1).astype(np.uint8)
+    data = cr.data.Dataset(images, np.arange(6) % 2)
+    model = cr.Chain(cr.Conv2D(60, 3, cr.relu), cr.GlobalAveragePool(), cr.Dense(2))
+    text = report_page(cr.prepare(model, data, engine="reference"), data)
+    page = checked(text)
+    assert page.says("Grad-CAM, layer 0")
+    assert not page.says("of the variance")
+    assert len(text) < 300_000
+
+
 def test_names_of_classes_are_text_whatever_they_are() -> None:
     images = np.arange(11 * 64, dtype=np.uint8).reshape(11, 8, 8, 1)
     data = cr.data.Dataset(images, np.arange(11) % len(HOSTILE), classes=HOSTILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: What is shown, and of how many samples the map is made: a page is to be written in a moment.
 _WHAT = ("filters", "features", "saliency", "integrated", "grad-cam", "map")
 _SAMPLES = 128
+#: What asks the network a hundred times is left out where its layers give more numbers a sample than this.
+_OFTEN, _LARGE = ("integrated", "map"), 200_000
 _WIDTH, _HEIGHT, _ROOM = 560.0, 360.0, 14.0
 #: Colours of classes go around the circle by this angle, so that neighbours differ.
 _TURN = 137.5
@@ -45,7 +48,9 @@ def inside_section(run: Run, data: Data) -> list[Child]:
     try:
         wrong = mistakes(run, data) if run.classes is not None and data.targets is not None else None
         sample = int(wrong.indices[0]) if wrong is not None and len(wrong) else 0
-        panels = list(look(plain, data, sample, _WHAT, samples=_SAMPLES).panels)
+        numbers = sum(math.prod(one.output[1:]) for one in run.layers)
+        names = [name for name in _WHAT if numbers <= _LARGE or name not in _OFTEN]
+        panels = list(look(plain, data, sample, names, samples=_SAMPLES).panels)
         panels += [] if wrong is None else mistake_panels(run, data, wrong)
     except ChainruleError as error:  # a network of one's own may want another way
         return [element("p", f"It could not be looked into: {error}", class_="soft")]

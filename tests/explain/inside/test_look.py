@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import chainrule as cr
+from chainrule.data import Dataset, Preparation
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.explain import inside
 from chainrule.explain.inside.colours import laid_over, shades, shrunk, signs
@@ -56,15 +57,31 @@ def test_numbers_may_be_predicted_too() -> None:
     assert "the network says" in str(seen)
 
 
+def test_symbols_have_no_gradient_and_are_looked_at_by_layer() -> None:
+    rows = (np.arange(60) % 7).reshape(12, 5)
+    data = Dataset(rows, np.arange(12) % 2, preparation=Preparation(symbols=7))
+    model = cr.Chain(cr.Embedding(7, 8), cr.Conv1D(4, 3, cr.relu), cr.Flatten(), cr.Dense(2))
+    run = cr.prepare(model, data, engine="reference")
+    seen = run.look(data, 1)
+    assert set(seen.found) == {"features", "grad-cam", "map", "mistakes"}
+    assert "layer 0 (Embedding) has no filters; layers that have: 1 (Conv1D)" in seen.absent["filters"]
+    assert "rows of symbols, by which there is no gradient" in seen.absent["saliency"]
+    assert seen.found["grad-cam"].shape == (1, 5)
+    np.testing.assert_array_equal(inside.feature_maps(run, data, ""), run.outputs(rows))
+    tags = Dataset(rows, rows, preparation=Preparation(symbols=7))
+    tagger = cr.prepare(cr.Chain(cr.Embedding(7, 8), cr.Dense(7)), tags, engine="reference")
+    assert tagger.look(tags, 1, ["features"], layer="0").found["features"].shape == (1, 5, 8)
+
+
 def test_pictures_are_written_as_one_or_one_by_one(tmp_path: Path) -> None:
     run, test = trained()
-    seen = run.look(test, 0, ["features", "saliency", "occlusion", "map", "mistakes"])
+    seen = run.look(test, 0, ["saliency", "occlusion", "map"])
     (whole,) = seen.save(tmp_path / "all.png")
     with Image.open(whole) as image:
         assert image.size[0] > 500
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 100
     written = seen.save(tmp_path / "folder")
-    assert [path.name for path in written] == ["features.png", "sample.png", "map.png", "mistakes.png"]
+    assert [path.name for path in written] == ["sample.png", "map.png"]
     assert all(path.stat().st_size > 3000 for path in written)
     with pytest.raises(DataError, match="there is nothing to be drawn"):
         dense()[0].look(dense()[1], 0, ["saliency"]).save(tmp_path / "none.png")

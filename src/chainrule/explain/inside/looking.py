@@ -184,14 +184,16 @@ def _names(what: Sequence[str]) -> tuple[str, ...]:
 
 def _said(asked: _Asked) -> str:
     run, inputs = asked.run, asked.inputs
+    name, probability = f"sample {asked.sample}", run.probabilities(inputs.inputs)[0]
+    if probability.ndim != 1:
+        return name
     said = run.predict(inputs.inputs)[0]
     if run.classes is None:
-        return f"sample {asked.sample}: the network says {np.array2string(np.asarray(said), precision=4)}"
-    probability = run.probabilities(inputs.inputs)[0]
+        return f"{name}: the network says {np.array2string(np.asarray(said), precision=4)}"
     sure = float(max(probability[0], 1 - probability[0]) if probability.size == 1 else probability.max())
     labels = inputs.labels
     true = "" if labels is None or inputs.classes is None else f" and is {inputs.classes[int(labels[0])]}"
-    return f"sample {asked.sample} is taken for {said} ({share(sure, 1)}){true}"
+    return f"{name} is taken for {said} ({share(sure, 1)}){true}"
 
 
 def _columns(run: Run) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError
-from chainrule.explain.inside.view import layer_named, model_layers, title
+from chainrule.explain.inside.view import has_symbols, layer_named, model_layers, title
 from chainrule.layers.scope import Applied
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def image_shape(run: Run) -> tuple[int, int, int] | None:
     """
     layers = model_layers(run)
     shape = run.spec.arrays["inputs"][0] if run.spec is not None else ()
-    size = math.prod(shape)
+    size = 0 if has_symbols(run) else math.prod(shape)
     made = next((one.output[1:] for one in layers.values() if len(one.output) == 4), ())
     for known in (shape, run.preparation.shape or (), made):
         if len(known) in (2, 3) and math.prod(known) == size and (known[2:] or (1,))[0] in (1, 3):

@@ -89,8 +89,15 @@ def samples_seen(run: Run, inputs: Dataset | ArrayLike) -> Array:
         )
     if len(array) == 0:
         raise DataError("there are no samples to look at")
+    if has_symbols(run):
+        return np.asarray(array, np.int32)
     checked = as_inputs(array, "the data", run.preparation.feature_names())
     return np.asarray(run.preparation.forward(checked.astype(run.dtype)), run.dtype)
+
+
+def has_symbols(run: Run) -> bool:
+    """Whether samples are rows of symbols, such as the words of a text: numbers that only say which one it is."""
+    return run.spec is not None and run.spec.arrays["inputs"][1] == "int32"
 
 
 def chosen_units(run: Run, seen: Array, output: Output, path: str = "") -> NDArray[np.int64]:
@@ -137,6 +144,10 @@ def by_input(run: Run, seen: Array, units: NDArray[np.int64], path: str = "", *,
     The score is what the unit gives; of a unit that has many places, as a channel of a convolution, the mean over them.
     With ``before`` it is what goes into the layer's activation, where that only rises.
     """
+    if has_symbols(run):
+        raise DataError(
+            "the samples are rows of symbols, by which there is no gradient; feature_maps and grad_cam ask a layer"
+        )
     kind = "before" if before else "by input"
     return Opened(**_blocks(run, kind, path, seen, {"chosen": _one_hot(run, units, path)}))
 
@@ -195,7 +206,8 @@ def _built(run: Run, kind: str, path: str, size: int) -> Graph:
     with Build() as build:
         record = Record(run.dtype, paths={id(layer): known for layer, known in run.known_layers()})
         state = StepState(record, training=False)
-        seen = graph.input("seen", (size, *run.spec.arrays["inputs"][0]), run.dtype)
+        kept = "int32" if has_symbols(run) else run.dtype
+        seen = graph.input("seen", (size, *run.spec.arrays["inputs"][0]), kept)
         end = state.apply(run.model, seen)
         node = next(one.node for one in reversed(record.applied) if one.path == path)
         if node is None or node.dtype not in FLOATS or node.rank < 2 or node.shape[0] != size:
