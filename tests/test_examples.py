@@ -14,7 +14,7 @@ import pytest
 
 from chainrule import extending
 from chainrule.errors import MissingExtraError
-from tests.examples import beginnings, capacity, depth, descents, extensions, inside
+from tests.examples import beginnings, capacity, depth, descents, extensions, inside, texts
 
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -34,6 +34,7 @@ ARGUMENTS = {
     "second_order": ["--short", "--picture", "pictures/second_order.png"],
     "vanishing": ["--epochs", "3", "--engine", "reference", "--picture", "pictures/vanishing.png"],
     "exploding": ["--seeds", "1", "--epochs", "20", "--picture", "pictures/exploding.png"],
+    **{name: ["--short"] for name in ("headlines", "poems", "shakespeare")},
 }
 for long in LONG:
     ARGUMENTS[long].insert(0, "--short")
@@ -77,7 +78,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
 #: What an example shows is looked at by the function of its name.
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     name: check
-    for module in (beginnings, capacity, depth, descents, extensions, inside)
+    for module in (beginnings, capacity, depth, descents, extensions, inside, texts)
     for name, check in vars(module).items()
     if inspect.isfunction(check) and check.__module__ == module.__name__
 }

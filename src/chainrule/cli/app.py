@@ -12,6 +12,7 @@ from chainrule.cli.diagnose import diagnose
 from chainrule.cli.doctor import doctor
 from chainrule.cli.evaluate import evaluate
 from chainrule.cli.explain import explain
+from chainrule.cli.generate import generate
 from chainrule.cli.look import look
 from chainrule.cli.predict import predict
 from chainrule.cli.rate import rate
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
-for one in (train, rate, evaluate, predict, report, look, explain, check, diagnose, augment, doctor):
+for one in (train, rate, evaluate, predict, generate, report, look, explain, check, diagnose, augment, doctor):
     app.command()(one)
 
 
@@ -51,10 +52,12 @@ def root(
       chainrule look runs/digits-1  what it looks for, what it sees, where it errs
       chainrule train data.csv --target COLUMN
                                     the same for a table of your own
+      chainrule train notes.txt --task language-model
+                                    learn to write like a text
 
     `chainrule train --help` goes on from here, with examples. A run is a folder
-    of plain files: evaluate, predict, report, look, explain, check and diagnose
-    take it.
+    of plain files: evaluate, predict, generate, report, look, explain, check and
+    diagnose take it.
     """
     if version:
         from chainrule import __version__

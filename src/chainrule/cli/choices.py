@@ -36,7 +36,7 @@ SCHEDULES = (
     "constant", "step", "exponential", "inverse_time", "linear", "cosine", "warm_restarts", "one_cycle",
 )  # fmt: skip
 DTYPES = ("float32", "float64")
-TASKS = ("classification", "regression")
+TASKS = ("classification", "regression", "language_model")
 _LARGEST_LAYER = 1_000_000
 
 
@@ -146,6 +146,13 @@ def make_loss(data: Dataset, name: str | None, smoothing: float | None = None) -
     from chainrule import losses
 
     classes = data.classes
+    if data.symbolic:
+        if name is not None or smoothing is not None:
+            raise ConfigurationError(
+                f"{'--loss' if name is not None else '--label-smoothing'} is for classes and numbers, and these "
+                "data are a text to tell the next token of"
+            )
+        return losses.sequence_cross_entropy
     name = one_of("--loss", name or ("mean_squared_error" if classes is None else "cross_entropy"), LOSSES)
     if classes is None and ("entropy" in name or name == "hinge"):
         raise ConfigurationError(

@@ -69,6 +69,7 @@ def predict(
       chainrule predict runs/iris-1 flowers.csv
       chainrule predict runs/iris-1 --row "5.1,3.5,1.4,0.2"
       chainrule predict runs/digits-1 digits --probabilities --output said.csv
+      chainrule predict runs/headlines-1 --row "a headline to be classed"
       chainrule predict runs/photos-1 new/*.jpg
       chainrule predict runs/mnist-1 letter.jpg --as digit
     """
@@ -113,6 +114,8 @@ def _lines(run: Run, inputs: Any, probabilities: bool) -> Iterator[Sequence[obje
     if run.model is None:
         raise RunFileError("this run was trained by a step of its own, so there is no one model to predict with")
     name = run.preparation.target_name or "prediction"
+    if run.preparation.symbols and run.classes is None:
+        raise ConfigurationError("this run tells which token comes next: chainrule generate RUN goes on with a text")
     if run.classes is None:
         if probabilities:
             raise ConfigurationError("--probabilities is for classes; this run predicts a number")
@@ -136,7 +139,7 @@ def _files_named(names: Sequence[str]) -> list[Path] | None:
     from chainrule.cli.sources import TABLES, is_name
     from chainrule.data.image_listing import list_images
 
-    if len(names) == 1 and (is_name(names[0]) or Path(names[0]).suffix.lower() in (*TABLES, ".npz")):
+    if len(names) == 1 and (is_name(names[0]) or Path(names[0]).suffix.lower() in (*TABLES, ".npz", ".txt")):
         return None
     if len(names) == 1 and not Path(names[0]).exists() and not Path(names[0]).suffix:
         return None  # a name that is not known, for which there is a better answer
@@ -166,6 +169,8 @@ def _inputs(run: Run, data: str) -> Any:
 def _rows(run: Run, rows: Sequence[str]) -> Any:
     import numpy as np
 
+    if run.preparation.text is not None:
+        return run.preparation.text.encode([(f"--row {number}", text) for number, text in enumerate(rows, 1)])
     columns = [column.name for column in run.preparation.columns]
     parsed = [next(csv.reader([text], skipinitialspace=True), []) for text in rows]
     shape = run.spec.arrays["inputs"][0] if run.spec is not None else ()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.cli.drawing import draw, is_picture, side_by_side
 from chainrule.cli.screen import Piece, figure, say, say_all, say_entry, share, shows, width
+from chainrule.cli.texts import tell_language
 from chainrule.errors import DataError
 from chainrule.metrics import (
     R2,
@@ -78,6 +79,9 @@ def tell_results(
     """Write how well the run does, and give the sample it mistook most, if there are classes."""
     if len(data) == 0 or data.targets is None:
         raise DataError("there is nothing to compare the predictions with")
+    if data.symbolic:
+        tell_language(run, data, name, baseline)
+        return None
     if run.classes is None or data.labels is None:
         _tell_regression(run, data, name, baseline)
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.screen import say
+from chainrule.cli.texts import are_text_options
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 
 if TYPE_CHECKING:
@@ -31,16 +32,19 @@ def open_data(
     *,
     images: Mapping[str, Any] | None = None,
     as_images: bool = False,
+    text: Mapping[str, Any] | None = None,
 ) -> tuple[Dataset, Dataset, dict[str, Any]]:
     """Training and test part of a name, a file or a folder, and what has to be remembered to find them again.
 
-    ``images`` says how the files of a folder become images; ``as_images`` keeps samples that are images in their shape.
+    ``images`` says how the files of a folder become images; ``as_images`` keeps samples that are images in their shape;
+    ``text`` says how texts become tokens.
     """
     from chainrule.data import load
 
     if target is None and Path(data).suffix.lower() in TABLES:
-        ask_for_target(data, "train")
-    options: dict[str, Any] = dict(images or {})
+        ask_for_target(data, "train", *(["--text", text["text"]] if text and "text" in text else []))
+    options: dict[str, Any] = {**(images or {}), **(text or {})}
+    task = None if task is None else task.replace("_", "-")
     if "size" in options:
         options["size"] = tuple(options["size"])
     shaped = as_images and not Path(data).is_dir()
@@ -57,6 +61,8 @@ def open_data(
         source["task"] = task
     if images:
         source["images"] = dict(images)
+    if text:
+        source["text"] = dict(text)
     if shaped:
         source["as_images"] = True
     return train, test, source
@@ -70,11 +76,12 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
             f"{folder} does not say what data it was trained on (it was not made by `chainrule train`); name the data"
         )
     settings = [source.get("target"), source.get("ignore", []), source.get("task")]
-    options, shaped = source.get("images", {}), source.get("as_images", False)
-    if not _is_source(settings) or not _is_image_options(options) or not isinstance(shaped, bool):
+    options, shaped, text = source.get("images", {}), source.get("as_images", False), source.get("text", {})
+    known = _is_source(settings) and _is_image_options(options) and are_text_options(text)
+    if not known or not isinstance(shaped, bool):
         raise RunFileError(f"{folder}: the table [source] of run.toml is damaged")
     try:
-        train, test, found = open_data(source["data"], *settings, images=options, as_images=shaped)
+        train, test, found = open_data(source["data"], *settings, images=options, as_images=shaped, text=text)
     except DataError as error:
         held = f". It held {source['holds']}; put it back, and all goes on" if "holds" in source else ""
         raise DataError(f"the data that {folder} was trained on cannot be read: {error}{held}") from error
@@ -112,6 +119,8 @@ def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tu
 
 def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) -> tuple[Dataset, str]:
     """Other data in the form that a run knows: all of a file, the test part of a name."""
+    if run.preparation.text is not None:
+        return _text_like(run, data, target, with_targets=with_targets)
     if Path(data).suffix.lower() in TABLES:
         from chainrule.data import read_prepared
 
@@ -142,6 +151,30 @@ def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) ->
     if with_targets and part.classes != run.classes:
         raise DataError(f"{data} has {_told(part.classes)}, and this run was trained on {_told(run.classes)}")
     return replace(part, preparation=run.preparation), words
+
+
+def _text_like(run: Run, data: str, target: str | None, *, with_targets: bool) -> tuple[Dataset, str]:
+    """Texts in the form that a run knows: a table's column, all of a text, or the test part of a name."""
+    from chainrule.data import load, read_texts_as
+    from chainrule.data.text.corpus import language_as
+
+    if is_name(data):
+        _, test = load(data, progress=_download_progress())
+        if test.preparation.text != run.preparation.text:
+            raise DataError(f"{data} has other tokens than the text that this run was trained on")
+        return test, f"the test part of {data}"
+    if run.classes is None:
+        if not with_targets:
+            raise ConfigurationError(
+                "this run tells which token comes next: chainrule generate RUN goes on with a text"
+            )
+        found = language_as(data, run.preparation)
+        return found, f"all {len(found):,} windows of {data}" + (f"; {found.note}" if found.note else "")
+    preparation = run.preparation
+    if target is not None:
+        preparation = replace(preparation, target_name=target)
+    found = read_texts_as(_table(data), preparation, run.classes, with_targets=with_targets)
+    return replace(found, preparation=run.preparation), f"all {len(found):,} texts of {data}"
 
 
 def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:

@@ -25,7 +25,8 @@ def tell_data(part: Dataset, validation: Dataset | None, test: Dataset) -> None:
     """How many samples of what, what they are for, and what the target was taken for."""
     shape = part.preparation.shape or part.sample_shape
     points = f"{'×'.join(map(str, shape))} points"
-    each = points if len(shape) > 1 else f"{shape[0]:,} number{'s' if shape[0] > 1 else ''}"
+    unit = "token" if part.preparation.symbols else "number"
+    each = points if len(shape) > 1 else f"{shape[0]:,} {unit}{'s' if shape[0] > 1 else ''}"
     held = f"{len(validation):,} for validation" if validation is not None else "none for validation"
     tested = "the same for the test" if test.inputs is part.inputs else f"{len(test):,} for the test"
     counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
@@ -91,6 +92,8 @@ def tell_next(run: Run, folder: Path, report: Path | None, test: Dataset, worst:
         (command("evaluate", folder), "the test once more"),
         (_predict(run, folder, test), "what it says of new samples"),
     ]
+    if test.symbolic:
+        commands[-1] = (command("generate", folder, "--temperature", 0.8), "it goes on with a text")
     if not any(name.startswith("state/") for name in run.arrays):  # what a batch is normalised by, one sample has not
         parameter = telling_parameter(run, test, sample)
         line = command("explain", folder, "--sample", sample, "--parameter", parameter)
@@ -103,6 +106,8 @@ def tell_next(run: Run, folder: Path, report: Path | None, test: Dataset, worst:
 def _predict(run: Run, folder: Path, test: Dataset) -> str:
     if run.preparation.columns:
         return command("predict", folder, "--row", raw_row(run.preparation.columns, test.inputs[0]))
+    if run.preparation.text is not None:
+        return command("predict", folder, "--row", run.preparation.text.decode(test.inputs[0]))
     return command("predict", folder, run.source.get("data", run.name))
 
 
@@ -127,6 +132,8 @@ def raw_row(columns: tuple[Column, ...], features: np.ndarray[tuple[int, ...], n
 def telling_parameter(run: Run, test: Dataset, sample: int) -> str:
     """A first-layer weight that this sample has something to say about: a large input to a unit that is not silent."""
     parameters = run.parameters
+    if run.preparation.symbols:  # rows of symbols, and loops over time, are not what to begin with
+        return f"{[name for name, array in parameters.items() if array.ndim == 2][-1]}[0,0]"
     large = {name: array for name, array in parameters.items() if array.ndim >= 2}
     name, weight = next(iter((large or parameters).items()))
     if weight.ndim != 2:  # a kernel: the middle of its first channel

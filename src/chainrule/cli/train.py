@@ -19,7 +19,8 @@ _EXAMPLES = ("digits", "iris.csv --target species", "mnist --hidden 300 --activa
 _FIXED = (
     "target", "ignore", "task", "model", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing",
     "l1", "l2", "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov",
-    "batch_size", "seed", "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment",
+    "batch_size", "seed", "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment", "text",
+    "tokens", "length",
 )  # fmt: skip
 
 
@@ -29,8 +30,8 @@ def train(
         typer.Argument(
             show_default=False,
             metavar="DATA",
-            help="digits, iris, xor, mnist or fashion-mnist; or a file: .csv, .tsv or .npz; "
-            "or a folder of images, with a folder for each class.",
+            help="digits, iris, xor, mnist, fashion-mnist, tinyshakespeare, thucnews-titles or chinese-poetry; or a "
+            "file: .csv, .tsv, .npz or .txt; or a folder of images, with a folder for each class.",
         ),
     ] = None,
     target: Annotated[
@@ -41,7 +42,27 @@ def train(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="KIND", help="classification or regression, if the target is taken for the wrong one."),
+        typer.Option(
+            metavar="KIND",
+            help="classification or regression, if the target is taken for the wrong one; or language-model, "
+            "for a text.",
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of a table that holds texts to predict from.")
+    ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What texts are cut into: characters, words, chinese-words or byte-pairs.  [default: characters]",
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Tokens a sample has.  [default: of a language 64, of a table's texts the longest]"
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -71,7 +92,8 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A network for images: simple_cnn, lenet5, resnet20 or mobile; or a file that describes one, .toml, "
+            help="A network for images: simple_cnn, lenet5, resnet20 or mobile; for text: lstm, gru or transformer, "
+            "and for classes averaged_embeddings or text_cnn too; or a file that describes one, .toml, "
             "or .py, which is run.  [default: dense layers, by the options below]",
         ),
     ] = None,
@@ -219,6 +241,8 @@ def train(
       chainrule train mnist --hidden 300 --activation sigmoid
       chainrule train PHOTOS/ --size 32x32 --augment flip,shift=2
       chainrule train mnist --model simple_cnn --optimizer adam --epochs 5
+      chainrule train notes.txt --task language-model          then: generate
+      chainrule train headlines.tsv --text title --target class
       chainrule train digits --batch-size all --epochs 200     batch descent
       chainrule train digits --optimizer adam --patience 5     stop in time
       chainrule train digits --batch-norm --dropout 0.2 --l2 1e-4

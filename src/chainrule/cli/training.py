@@ -16,6 +16,7 @@ from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
+from chainrule.cli.texts import text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def untrained(
         task,
         images=image_options(settings),
         as_images=wants_images(changes),
+        text=text_options(settings),
     )
     train.check_trainable()
     seed = settings.get("seed", 0)
@@ -152,12 +154,16 @@ def untrained(
     part, validation = _divided(train, plan, seed)
     loss = choices.make_loss(train, settings.get("loss"), settings.get("label_smoothing"))
     wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
+    if train.preparation.symbols and wanted[0] is None:
+        wanted[0] = "adam"  # rows of symbols that are rare hardly move at a rate that all others bear
     optimizer = choices.make_optimizer(loss, train.classes is not None, *wanted)
     each = steps_per_epoch(part, size)
     optimizer = choices.schedule_rate(
         optimizer, settings.get("schedule"), settings.get("warmup"), each, plan.last_step(each)
     )
-    if "model" in settings:
+    if train.preparation.symbols and Path(settings.get("model", "")).suffix not in (".toml", ".py"):
+        model = text_model(settings.get("model"), train, settings)
+    elif "model" in settings:
         model = named_model(settings["model"], train, choices.count_outputs(train, loss), settings)
     else:
         dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))

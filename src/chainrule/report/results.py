@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data import Dataset
 from chainrule.errors import ConfigurationError
 from chainrule.metrics import (
     R2,
@@ -42,6 +44,9 @@ def result(run: Run, data: Data) -> Result | None:
         return None
     if run.classes is not None:
         return _of_classes(run, data)
+    if isinstance(data, Dataset) and data.symbolic:
+        found = run.evaluate(data)
+        return _plain({**found, "bits a symbol": found["loss"] / math.log(2), "perplexity": math.exp(found["loss"])})
     return _of_numbers(run, data) if run.model is not None else _plain(run.evaluate(data))
 
 

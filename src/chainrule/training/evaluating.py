@@ -89,6 +89,11 @@ def refuse_other_metrics(metrics: Sequence[Metric], data: Data, supervised: bool
     if not supervised or not isinstance(whole, Dataset) or whole.targets is None:
         return
     for metric in metrics:
+        if whole.symbolic:
+            raise ConfigurationError(
+                f"{metric.name} is of one target a sample, and these are a symbol to each position; the loss says how "
+                "well they are told, in nats (divided by log 2, in bits)"
+            )
         if isinstance(metric, OfNumbers) and whole.labels is not None:
             raise ConfigurationError(
                 f"{metric.name} is a metric of numbers, and the targets are classes; for those there are accuracy, "

@@ -177,3 +177,26 @@ def _whole_lines(file: TextFile, piece: int) -> Iterator[str]:
             rest = rest[cut:]
     if rest:
         yield rest
+
+
+def language_as(path: str | Path, preparation: Preparation) -> Dataset:
+    """A further text, whole, in the form of a preparation from an earlier one: to evaluate."""
+    form, file = preparation.text, TextFile(path)
+    if form is None:
+        raise DataError(f"{file.name}: this run was not trained on text")
+    numbers = form.numbers(file.read(), file.name)
+    inputs, targets, weights = windows(numbers, form.length, source=file.name)
+    return Dataset(inputs, targets, weights, None, preparation, file.path.stem, told_unknown(form, numbers))
+
+
+def bits_by_counts(train: Dataset, test: Dataset) -> float:
+    """Bits a token of the test part, told by how often each comes in the training part alone: what to be better than.
+
+    One more is added to each count, so that none is 0.
+    """
+    counts, asked = (
+        np.bincount(np.asarray(part.targets)[np.asarray(part.targets) >= 0], minlength=part.preparation.symbols)
+        for part in (train, test)
+    )
+    probabilities = (counts + 1) / (counts + 1).sum()
+    return float(-(asked * np.log2(probabilities)).sum() / asked.sum())

@@ -1,0 +1,175 @@
+"""Texts on the command line: a language learned and gone on with, headlines told apart, and what is no text refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from tests.cli.calling import Command, environment
+
+LINE = "to be or not to be, that is the question.\n"
+QUICK = ("--epochs", "2", "--hidden", "16", "--length", "16")
+
+
+def notes(lines: int = 60) -> Path:
+    path = Path("notes.txt")
+    path.write_text(LINE * lines, encoding="utf-8")
+    return path
+
+
+def headlines(name: str = "headlines.tsv") -> Path:
+    rows = [f"{word} 第{n}号 title\t{label}" for n in range(30) for word, label in (("good", "yes"), ("bad", "no"))]
+    path = Path(name)
+    path.write_text("title\tclass\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("model", ["lstm", "gru", "transformer"])
+def test_a_language_is_learned_told_in_bits_and_gone_on_with(command: Command, model: str) -> None:
+    output = command.works("train", notes(), "--task", "language-model", "--model", model, *QUICK)
+    assert "language model: the next of 16 characters" in " ".join(output.split())
+    assert re.search(r"251 tokens: [\d.]+ bits a character", output)
+    assert "by how often each comes, it would be 3." in " ".join(output.split())
+    assert "chainrule generate runs/notes-1 --temperature 0.8" in output
+    first = command.works("generate", "runs/notes-1", "--prompt", "to be", "--length", 30, "--top-k", 5, "--top-p", 0.9)
+    assert first.startswith("to be")
+    assert len(first) == 5 + 30 + 1
+    again = command.works("generate", "runs/notes-1", "--prompt", "to be", "--length", 30, "--top-k", 5, "--top-p", 0.9)
+    assert again == first
+    assert "bits a character" in command.works("evaluate", "runs/notes-1")
+    Path("other.txt").write_text(LINE * 3)
+    assert "all 8 windows of other.txt" in command.works("evaluate", "runs/notes-1", "other.txt")
+    assert Path("runs/notes-1/report.html").exists()
+
+
+def test_headlines_are_told_apart_and_new_ones_predicted(command: Command) -> None:
+    output = command.works(
+        "train", headlines(), "--text", "title", "--target", "class", "--epochs", "20", "--learning-rate", "0.02"
+    )
+    assert "characters, " in output
+    assert re.search(r"12 of 12 right", output)
+    said = command.works("predict", "runs/headlines-1", "--row", "good 第3号", "--row", "bad news")
+    assert [line.split(",")[1] for line in said.splitlines()[1:]] == ["yes", "no"]
+    Path("new.tsv").write_text("title\ngood one\n")
+    assert "yes" in command.works("predict", "runs/headlines-1", "new.tsv")
+    assert "of 60 right" in command.works("evaluate", "runs/headlines-1", headlines("again.tsv"))
+
+
+@pytest.mark.parametrize("model", ["text_cnn", "lstm", "transformer"])
+def test_networks_of_texts_by_name(command: Command, model: str) -> None:
+    arguments = (
+        "--text",
+        "title",
+        "--target",
+        "class",
+        "--model",
+        model,
+        "--tokens",
+        "words",
+        "--epochs",
+        "1",
+        "--quiet",
+    )
+    assert "saved in" in command.works("train", headlines(), *arguments)
+
+
+def test_what_was_cut_is_gone_on_with_to_the_same_bits(command: Command) -> None:
+    arguments = ("train", notes(), "--hidden", "8", "--length", "16", "--output")
+    command.works(*arguments, "whole", "--epochs", "4")
+    command.works(*arguments, "parts", "--epochs", "2")
+    command.works("train", "--resume", "parts", "--epochs", "4")
+    whole, parts = cr.load("whole"), cr.load("parts")
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(parts.parameters[name], array)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")
+def test_ctrl_c_keeps_a_language_and_says_how_to_go_on(command: Command) -> None:
+    arguments = ["train", str(notes(400)), "--epochs", "100000", "--output", "run", "--hidden", "8"]
+    called = subprocess.Popen(
+        [sys.executable, "-m", "chainrule", *arguments],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        for _ in range(600):
+            if Path("run/metrics.jsonl").exists() and Path("run/metrics.jsonl").stat().st_size:
+                break
+            time.sleep(0.1)
+        os.kill(called.pid, signal.SIGINT)
+        _, errors = called.communicate(timeout=60)
+    finally:
+        called.kill()
+    assert called.returncode == 130
+    assert b"chainrule train --resume run" in errors
+    assert cr.load("run").generate("to", 3).startswith("to")
+
+
+def test_the_text_has_to_stay_what_it_was(command: Command) -> None:
+    command.works("train", notes(), *QUICK, "--quiet")
+    notes(30)
+    assert "is not what it was" in command.refuses("train", "--resume", "runs/notes-1", "--epochs", "5")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"word", "a window of 16 with the token after it wants 17"),
+        (b"\n \n\n", "nothing in it but spaces"),
+        (LINE.encode() * 9 + "é".encode("latin-1") + LINE.encode(), "notes.txt, byte 378: e9"),
+        (b"a\0b", "notes.txt, byte 1: a zero byte"),
+    ],
+)
+def test_bad_texts_are_refused(command: Command, content: bytes, message: str) -> None:
+    Path("notes.txt").write_bytes(content)
+    assert message in " ".join(command.refuses("train", "notes.txt", "--length", "16").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("notes.txt", "--length", "0"), "--length is how many tokens"),
+        (("notes.txt", "--tokens", "letters"), "--tokens 'letters' is not known"),
+        (("notes.txt", "--text", "title"), "names a column"),
+        (("notes.txt", "--task", "regression"), "is for tables"),
+        (("notes.txt", "--activation", "tanh"), "--activation is for dense networks"),
+        (("notes.txt", "--hidden", "8,8"), "--hidden is one number"),
+        (("notes.txt", "--model", "resnet20"), "is not known: there are lstm, gru, transformer"),
+        (("notes.txt", "--loss", "hinge"), "--loss is for classes"),
+        (("headlines.tsv", "--text", "titel", "--target", "class"), "no column 'titel'"),
+        (("headlines.tsv", "--text", "title"), "which column"),
+        (("headlines.tsv", "--text", "class", "--target", "class"), "both the text and the target"),
+        (("digits", "--text", "title"), "is for texts"),
+        (("digits", "--task", "language-model"), "is for tables"),
+    ],
+)
+def test_mistakes_with_texts_are_refused(command: Command, arguments: tuple[str, ...], message: str) -> None:
+    notes()
+    headlines()
+    assert message in " ".join(command.refuses("train", *arguments).split())
+
+
+def test_mistakes_in_going_on_are_refused(command: Command) -> None:
+    command.works("train", notes(), *QUICK, "--quiet")
+    for arguments, message in (
+        (("--prompt", ""), "has no token"),
+        (("--prompt", "Z"), "the prompt, token 0 (counted from 0): 'Z' is not among the 16 tokens"),
+        (("--temperature", "-1"), "temperature is a number of 0 or more"),
+        (("--top-p", "2"), "top_p is a number above 0"),
+        (("--length", "-3"), "length is how many tokens"),
+    ):
+        assert message in " ".join(command.refuses("generate", "runs/notes-1", *arguments).split())
+    assert "chainrule generate RUN goes on" in " ".join(command.refuses("predict", "runs/notes-1", "notes.txt").split())
+    command.works("train", "xor", "--epochs", "1", "--quiet")
+    assert "has not learned which token comes next" in " ".join(command.refuses("generate", "runs/xor-1").split())
