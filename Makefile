@@ -19,7 +19,7 @@ SPHINX := $(BIN)/python -m sphinx -c docs -q -E
 
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests fuzz bench curves site book links clean
+.PHONY: help digits test tiny lint types tests fuzz bench curves mnist race site book links clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -53,6 +53,12 @@ bench: $(PEERS_HERE)  ## the speed beside the peers: make bench ROW=mlp-128 PROF
 
 curves: $(PEERS_HERE)  ## each step's loss beside PyTorch's, for each optimizer: make curves PICTURE=curves.png
 	@$(BENCH_VENV)/bin/python -m benchmarks.curves $(if $(PICTURE),--picture $(PICTURE))
+
+mnist: $(TESTING)  ## MNIST's classic table trained anew, some 25 minutes: make mnist ROWS=linear,lenet5 VALIDATION=1
+	@$(BIN)/python -m benchmarks.mnist_table $(if $(ROWS),--rows $(ROWS)) $(if $(VALIDATION),--validation)
+
+race: $(PEERS_HERE)  ## time to 99 % of MNIST's test digits beside PyTorch: make race PICTURE=race.png
+	@$(BENCH_VENV)/bin/python -m benchmarks.mnist_race $(if $(PICTURE),--picture $(PICTURE))
 
 site: $(WRITING)  ## the documentation as a site, in build/site/index.html; with warnings it fails
 	@$(BIN)/python -m scripts.book.figures
