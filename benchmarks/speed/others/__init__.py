@@ -11,6 +11,7 @@ from benchmarks.speed.page import Line
 #: imported chainrule by the way.
 OTHERS = {
     "prediction": ("prediction", "measure"),
+    "generation": ("generation", "measure"),
     "memory": ("memory", "measure"),
     "neighbour": ("neighbour", "measure"),
     "bandwidth": ("bandwidth", "measure"),
