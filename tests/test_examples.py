@@ -14,12 +14,13 @@ import pytest
 
 from chainrule import extending
 from chainrule.errors import MissingExtraError
-from tests.examples import beginnings, capacity, depth, descents, extensions, inside, texts
+from tests.examples import beginnings, capacity, coding, depth, descents, extensions, inside, texts
 
 FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
 LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima", "populations"]
+LONG += ["autoencoders", "convolutional_pair", "pretraining", "transfer"]
 DRAWING = ["overfitting", "activations", "saturated_output", "equal_weights", "warm_restarts", *LONG]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],
@@ -78,7 +79,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
 #: What an example shows is looked at by the function of its name.
 SHOWN: dict[str, Callable[[dict[str, object], str], None]] = {
     name: check
-    for module in (beginnings, capacity, depth, descents, extensions, inside, texts)
+    for module in (beginnings, capacity, coding, depth, descents, extensions, inside, texts)
     for name, check in vars(module).items()
     if inspect.isfunction(check) and check.__module__ == module.__name__
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.explain.health.measures import Probe
+from chainrule.explain.health.rules.case import Case
+from chainrule.explain.health.rules.flow import saturated_units
 from chainrule.explain.health.variety import variety
 from tests.explain.health.trainings import adversaries
 
@@ -33,6 +36,20 @@ def test_the_measure_is_that_of_distances_taken_one_by_one() -> None:
 
 def _spread(x: Any) -> float:
     return float(np.sqrt(x.reshape(len(x), -1).var(axis=0).sum()))
+
+
+def test_drawings_may_be_black_and_white_but_what_leads_to_them_may_not() -> None:
+    """A sigmoid at the end of what draws is at its ends where it is right; in the middle of it nothing would learn."""
+    run, data = adversaries(epochs=1)
+    health = Probe(run, data).look()
+    assert health.ends == {"artist.2", "judge.1"}
+    for path, names in (("artist.2", []), ("artist.1", ["saturated units"])):
+        layers = tuple(
+            dataclasses.replace(one, saturated=0.9, activation="sigmoid") if one.path == path else one
+            for one in health.layers
+        )
+        case = Case(run, data, dataclasses.replace(health, layers=layers))
+        assert [finding.name for finding in saturated_units(case, ())] == names
 
 
 def test_only_what_is_made_of_noise_and_looks_like_the_data_is_a_maker() -> None:

@@ -104,6 +104,15 @@ class Health:
     samples: int = 0
     varieties: tuple[Variety, ...] = ()
 
+    @property
+    def ends(self) -> frozenset[str]:
+        """The layers whose outputs are outputs: the last of all, and the last of each model that makes samples."""
+        last = {one.path for one in self.layers[-1:]}
+        for maker in self.varieties:
+            inside = f"{maker.model}." if maker.model else ""
+            last.update([one.path for one in self.layers if one.path.startswith(inside)][-1:])
+        return frozenset(last)
+
     def worst(self) -> dict[str, float]:
         """The numbers of the layer that is worst in each: what is worth a column in a history."""
         columns = {name: [float(getattr(one, name)) for one in self.layers] for name in ("dead", "saturated", "update")}

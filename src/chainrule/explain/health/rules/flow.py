@@ -24,7 +24,8 @@ def dead_units(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
 
 def saturated_units(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
     """More than 3/4 of the values inside are where the function is flat; an output at its end may simply be right."""
-    found = [one for one in case.health.layers[:-1] if one.saturated > 0.75]
+    ends = case.health.ends
+    found = [one for one in case.health.layers if one.saturated > 0.75 and one.path not in ends]
     if found:
         name = found[0].activation
         gain = max((one.gain for one in found if one.gain > 0), default=0.0)
