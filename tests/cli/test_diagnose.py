@@ -18,7 +18,9 @@ def test_a_healthy_run_and_one_whose_rate_is_too_high(command: Command) -> None:
 
 
 def test_what_cannot_be_is_refused_in_words(command: Command) -> None:
-    assert "there is no run folder" in command.refuses("diagnose", "nowhere")
+    said = command.refuses("diagnose", "nowhere")
+    assert "there is no run folder nowhere, and no data set of that name; there are " in said
+    assert "digits" in said
     assert "is no run, so it takes no other data" in command.refuses("diagnose", "digits", "iris")
     prices(Path("prices.csv"))
     assert "which column of prices.csv" in command.refuses("diagnose", "prices.csv")

@@ -86,3 +86,8 @@ def stopping(variables: dict[str, object], text: str) -> None:
     assert "reached 0.1" in lines(text)["gradient norm"]
     assert "has not improved for 5 epochs" in lines(text)["no improvement"]
     assert lines(text)["a rule of one's own"].endswith(": 98 %")
+
+
+def eight_bit(variables: dict[str, object], text: str) -> None:
+    assert share(text) == 1
+    assert next(int(right) for right in re.findall(r"(\d+) of 256", text)) < 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chainrule.cli.arguments import EngineName, OtherData
-from chainrule.errors import ConfigurationError, NotFiniteError
+from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
 
 if TYPE_CHECKING:
     from chainrule.data import Dataset
@@ -60,6 +60,8 @@ def diagnose(
         told = f"none: the network that train would make, after {len(found.history)} steps"
         words = f"the part of {run} that train would learn from"
     else:
+        if not Path(run).exists():
+            raise RunFileError(f"there is no run folder {run}, and no data set of that name; there are {_names()}")
         found = open_run(Path(run), engine_name(engine))
         samples, words = data_for(found, Path(run), data, target)
         told = f"{run}, after {found.epoch} epoch{'' if found.epoch == 1 else 's'}"
@@ -67,6 +69,12 @@ def diagnose(
     say_entry("Data", words)
     say()
     say(str(found.diagnose(samples)))
+
+
+def _names() -> str:
+    from chainrule.data import names
+
+    return ", ".join(names())
 
 
 def _is_data(name: str) -> bool:
