@@ -55,8 +55,11 @@ class Pass:
         return x + next(self.parameters) if layer.bias else x
 
     def pool(self, layer: MaxPool, x: Any) -> Any:
-        window = (1, layer.size, layer.size, 1)
-        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+        # Windows side by side: the backward pass of `lax.reduce_window` takes several times as long as this one's.
+        batch, height, width, channels = x.shape
+        size = layer.size
+        rows = x[:, : height // size * size, : width // size * size]
+        return rows.reshape(batch, height // size, size, width // size, size, channels).max((2, 4))
 
     def normalization(self, layer: Normalization, x: Any) -> Any:
         scale, shift = next(self.parameters), next(self.parameters)
