@@ -8,6 +8,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.explain import inside
+from chainrule.keys import Key
 from tests.explain.inside.networks import SIZE, cross, crosses, dense, trained
 
 
@@ -19,6 +20,17 @@ def test_grad_cam_lies_where_the_filter_answers(place: tuple[int, int]) -> None:
     by_hand[(0, *place)] = 1.0 / SIZE**2
     np.testing.assert_allclose(found, by_hand, atol=1e-12)
     assert not inside.grad_cam(crosses(), cross(*place), "nothing").any()
+
+
+def test_grad_cam_weighs_channels_by_the_mean_of_their_gradients() -> None:
+    data = cr.data.from_arrays(Key(0).uniform((4, SIZE, SIZE, 1)), np.arange(4) % 2)
+    model = cr.Chain(cr.Conv2D(3, 3, cr.relu), cr.Flatten(), cr.Dense(2))
+    run = cr.prepare(model, data, dtype="float64", engine="reference")
+    slopes = Key(1).uniform((SIZE, SIZE, 3), -0.4, 0.6)  # of the second class, by place and channel
+    run.set_parameters({"2.weight": np.stack([0 * slopes.ravel(), slopes.ravel()], axis=1)})
+    by_hand = np.maximum(inside.feature_maps(run, data) @ slopes.mean(axis=(0, 1)), 0)
+    assert by_hand.any()
+    np.testing.assert_allclose(inside.grad_cam(run, data, 1), by_hand, rtol=1e-9)
 
 
 def test_what_speaks_against_an_output_is_left_out() -> None:
