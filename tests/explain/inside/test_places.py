@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.engines.protocol import Array
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.explain import inside
+from chainrule.explain.inside import view
 from chainrule.keys import Key
+from chainrule.run import Run
 from tests.explain.inside.networks import SIZE, cross, crosses, dense, trained
 
 
@@ -50,6 +55,24 @@ def test_occlusion_finds_the_planted_patch(place: tuple[int, int]) -> None:
     coarse = inside.occlusion(crosses(), cross(*place), "cross", patch=4, stride=3)
     assert coarse.shape == (1, SIZE, SIZE)
     assert coarse[0][place] == coarse.max()
+
+
+def test_a_large_image_is_covered_in_large_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(run: Run, seen: Array) -> Array:
+        asked.append(len(seen))
+        return view.outputs(run, seen)
+
+    monkeypatch.setattr(importlib.import_module("chainrule.explain.inside.occlusion"), "outputs", counted)
+    images = np.arange(2 * 96 * 64, dtype=np.int64).reshape(2, 96, 64).astype(np.uint8)
+    data = cr.data.from_arrays(images, [0, 1])
+    run = cr.prepare(cr.Chain(cr.Flatten(), cr.Dense(2)), data, engine="reference")
+    found = inside.occlusion(run, images[:1], 0)
+    assert found.shape == (1, 96, 64)
+    assert np.isfinite(found).all()
+    assert sum(asked) == 1 + 21 * 13  # squares of 16 in steps of 4
+    assert max(asked) <= 64, "so that memory is bounded"
 
 
 def test_occlusion_serves_rows_and_colours() -> None:

@@ -17,6 +17,9 @@ from chainrule.explain.inside.view import Output, chosen_units, outputs, samples
 if TYPE_CHECKING:
     from chainrule.run import Run
 
+#: So many covered images are made at a time.
+_AT_ONCE = 64
+
 
 def occlusion(
     run: Run,
@@ -24,15 +27,15 @@ def occlusion(
     output: Output = None,
     *,
     patch: int | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     value: float = 0.0,
 ) -> Array:
     """How much the output falls where a patch covers the image, S(x) − S(covered): (samples, height, width).
 
     A square of ``patch`` pixels, a quarter of the smaller side if nothing is said, goes over the image in steps of
-    ``stride`` and makes all channels there ``value``, in the units that the network sees: 0 is black. Each pixel has
-    the mean over all squares that cover it. S is as in `saliency`. This asks no gradient, so that it sees what a flat
-    activation hides.
+    ``stride``, a quarter of the patch if nothing is said, and makes all channels there ``value``, in the units that the
+    network sees: 0 is black. Each pixel has the mean over all squares that cover it. S is as in `saliency`. This asks
+    no gradient, so that it sees what a flat activation hides.
 
     Raises `DataError` where the samples are no images, `ConfigurationError` for a patch larger than the image, or a
     stride that would leave pixels uncovered.
@@ -48,26 +51,29 @@ def occlusion(
     height, width, channels = images_of(run, "occlusion")
     size = max(1, min(height, width) // 4) if patch is None else patch
     at_least("patch", size)
-    at_least("stride", stride)
+    step = max(1, size // 4) if stride is None else stride
+    at_least("stride", step)
     if size > min(height, width):
         raise ConfigurationError(f"a patch of {size}×{size} is larger than the image, which is {height}×{width}")
-    if stride > size:
-        raise ConfigurationError(f"a stride of {stride} leaves pixels between patches of {size}×{size} uncovered")
+    if step > size:
+        raise ConfigurationError(f"a stride of {step} leaves pixels between patches of {size}×{size} uncovered")
     seen = samples_seen(run, inputs)
     units = chosen_units(run, seen, output)
-    places = [(top, left) for top in _starts(height, size, stride) for left in _starts(width, size, stride)]
+    places = [(top, left) for top in _starts(height, size, step) for left in _starts(width, size, step)]
     drops = np.zeros((len(seen), height, width), np.float64)
     counts = np.zeros((height, width))
     for top, left in places:
         counts[top : top + size, left : left + size] += 1
     whole = _scores(outputs(run, seen), units)
     for sample, image in enumerate(seen):
-        covered = np.repeat(image.reshape(1, height, width, channels), len(places), axis=0)
-        for number, (top, left) in enumerate(places):
-            covered[number, top : top + size, left : left + size] = value
-        found = _scores(outputs(run, covered.reshape(-1, *image.shape)), np.repeat(units[sample], len(places)))
-        for (top, left), score in zip(places, found, strict=True):
-            drops[sample, top : top + size, left : left + size] += whole[sample] - score
+        for begin in range(0, len(places), _AT_ONCE):
+            some = places[begin : begin + _AT_ONCE]
+            covered = np.repeat(image.reshape(1, height, width, channels), len(some), axis=0)
+            for number, (top, left) in enumerate(some):
+                covered[number, top : top + size, left : left + size] = value
+            found = _scores(outputs(run, covered.reshape(-1, *image.shape)), np.repeat(units[sample], len(some)))
+            for (top, left), score in zip(some, found, strict=True):
+                drops[sample, top : top + size, left : left + size] += whole[sample] - score
     return np.asarray(drops / counts, seen.dtype)
 
 
