@@ -16,6 +16,7 @@ from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError
 from chainrule.explain.differences import measure_slope
 from chainrule.explain.naming import MOVES
+from chainrule.explain.over_time import StepTerm, terms_over_time
 from chainrule.explain.paths import Step, largest_paths, product
 from chainrule.explain.point import Point, points, refuse_infinite, values_of
 from chainrule.explain.stopping import with_stopped_values
@@ -88,7 +89,8 @@ class Explanation:
     larger was passed over), and ``remainder`` is all that they leave: parts and remainder sum to the gradient.
     ``measured`` is the slope by central differences, ``uncertain`` by so much; ``corner`` says that there is no single
     slope. ``forward`` are the values along the largest path, ``chain`` the factors of the chain rule where that path is
-    the only one. ``update`` is what this sample would do to the parameter. All of it is in float64.
+    the only one. ``update`` is what this sample would do to the parameter. ``steps`` are the terms of a parameter that
+    loops over time read, one for each step of each. All of it is in float64.
     """
 
     parameter: str
@@ -108,6 +110,7 @@ class Explanation:
     symbols: tuple[tuple[str, str, str], ...]
     update: Update
     notes: tuple[str, ...]
+    steps: tuple[StepTerm, ...] = ()
 
     @property
     def difference(self) -> float:
@@ -199,6 +202,7 @@ def explain(run: Run, data: Data, sample: int, parameter: str, *, paths: int = 1
         symbols=tuple(symbols.definitions(texts)),
         update=update_of(run, data, sample, path, index, gradient),
         notes=tuple(notes),
+        steps=() if start is None else terms_over_time(point.graph, loss, start, index, point.arrays, values),
     )
 
 

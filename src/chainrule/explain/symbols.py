@@ -224,6 +224,9 @@ class Symbols:
         for x in Graph({"node": node}).nodes:
             if x not in known and x is not node and x.op in MOVES and len(x.inputs) == 1 and x.inputs[0] in known:
                 known[x] = known[x.inputs[0]]
+            if x.op == "stack":
+                inside = x.attributes["node"]
+                known.setdefault(inside, f"the {inside.op} of each step")  # a body is told in the graph's own listing
         return expression(node, known)
 
 

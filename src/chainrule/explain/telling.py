@@ -41,6 +41,9 @@ def tell(found: Explanation) -> Iterator[str]:
     if found.count > 1 or (found.gradient and not found.paths):
         yield from _tell_sum(found)
         yield ""
+    if found.steps:
+        yield from _tell_steps(found)
+        yield ""
     yield from _tell_update(found, short)
     yield ""
     yield from _tell_measured(found)
@@ -48,6 +51,18 @@ def tell(found: Explanation) -> Iterator[str]:
         yield ""
         for note in found.notes:
             yield from _wrapped(note)
+
+
+def _tell_steps(found: Explanation) -> Iterator[str]:
+    """The sum over time: what the use of the parameter at each step of a loop gives to the gradient."""
+    layers = list(dict.fromkeys(term.layer for term in found.steps))
+    yield "Over time: what its use at each step gives"
+    names = [f"step {term.step}" + (f" of layer {term.layer}" if len(layers) > 1 else "") for term in found.steps]
+    rows = [*zip(names, (term.value for term in found.steps), strict=True)]
+    rest = math.fsum([found.gradient, *(-value for _, value in rows)])
+    if abs(rest) > 1e-9 * max(abs(found.gradient), *(abs(value) for _, value in rows)):
+        rows.append(("outside the loop", rest))
+    yield from _columns([(name, "", value) for name, value in [*rows, ("sum", found.gradient)]])
 
 
 def _short(parameter: str) -> str:
