@@ -102,7 +102,7 @@ ROWS = {
 }  # fmt: skip
 #: What is no network, for comparison: the neighbours among all training samples, the machine on some of them.
 BASELINES = {"knn": "3 nearest neighbours", "svm": "support-vector machine, Gaussian kernel"}
-SVM_SAMPLES = 20_000
+SVM_SAMPLES = 10_000
 
 
 def digits() -> tuple[cr.data.Dataset, cr.data.Dataset]:
