@@ -194,6 +194,21 @@ def test_a_carried_state_wants_batches_of_one_size() -> None:
     cr.prepare(cr.GRU(4), data, batch_size=4, engine="reference")
 
 
+def test_a_carried_state_begins_at_0_in_each_epoch_if_it_is_to_be_forgotten() -> None:
+    data = cr.data.from_arrays(Key(0).normal((8, 3, 2)), Key(1).normal((8, 4)))
+    settings: dict[str, Any] = {"batch_size": 4, "shuffle": False, "engine": "reference"}
+    settings["optimizer"] = cr.optimizers.SGD(0.0)
+    model = cr.Chain(cr.GRU(4, carry=True), cr.BatchNorm())
+    run = cr.fit(model, data, epochs=2, callbacks=[cr.training.ForgetState()], **settings)
+    losses = run.history.steps["loss"]
+    assert losses[0] == losses[2]
+    assert losses[1] == losses[3]
+    assert not run.arrays["state/0.carried.0"].any()
+    assert run.arrays["state/1.mean"].any()
+    remembering = cr.fit(model, data, epochs=2, **settings).history.steps["loss"]
+    assert remembering[0] != remembering[2]
+
+
 # ---- cells of one's own ----
 
 

@@ -17,6 +17,8 @@ from chainrule.layers.scope import Scope
 State = tuple[Node, ...]
 #: The shape of each part of a state, without the batch: a number stands for one axis.
 Sizes = tuple[int | tuple[int, ...], ...]
+#: What the state that is carried from batch to batch is called.
+CARRIED = "carried"
 StepOf = Callable[[Scope, State, Node], tuple[State, Node]]
 
 
@@ -91,7 +93,7 @@ class Looping:
             scope.record.applied[place] = replace(one, node=None)  # inside the loop there is no one value to look at
         if self.carry:
             for number, last in enumerate(lasts):
-                scope.update(f"carried.{number}", last)
+                scope.update(f"{CARRIED}.{number}", last)
         if not self.sequences:
             return (lasts[in_state[0]] if in_state else self._last(stacks[0], mask)), tuple(lasts)
         (y,) = stacks
@@ -120,7 +122,7 @@ class Looping:
                 raise ShapeError(f"its first state is {wanted}, and {came} came")
             return list(start)
         if self.carry and scope.training:
-            return [scope.state(f"carried.{n}", shape, Constant(0.0)) for n, shape in enumerate(shapes)]
+            return [scope.state(f"{CARRIED}.{n}", shape, Constant(0.0)) for n, shape in enumerate(shapes)]
         return [graph.full(shape, 0.0, scope.dtype) for shape in shapes]
 
     def _check_input(self, scope: Scope, x: Node) -> None:
@@ -165,8 +167,8 @@ class Recurrent(Looping):
     from the last step to the first, and outputs keep their places. With ``carry`` training starts each batch with the
     state in which the one before ended, as a state of the run that no gradient passes: truncated backpropagation
     through time. Row i of a batch goes on where row i of the one before stopped, so the data are in that order,
-    ``shuffle=False``, and divide into whole batches; prediction starts at 0. See `Masked` for sequences of several
-    lengths.
+    ``shuffle=False``, and divide into whole batches; prediction starts at 0, and so does each epoch with the callback
+    `training.ForgetState`. See `Masked` for sequences of several lengths.
 
     Raises `ShapeError` where the state changes its shape.
 

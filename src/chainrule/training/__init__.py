@@ -12,6 +12,7 @@ from chainrule.training.callbacks import (
     StopWithoutImprovement,
 )
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.forgetting import ForgetState
 from chainrule.training.history import History
 from chainrule.training.log import Log
 from chainrule.training.loop import Training
@@ -32,7 +33,7 @@ from chainrule.training.supervised import supervised
 from chainrule.training.tensorboard import TensorBoard
 
 __all__ = [
-    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "History", "Log", "OnEpoch",
+    "Batch", "BuiltStep", "Callback", "Checkpoint", "DataSpec", "Descent", "ForgetState", "History", "Log", "OnEpoch",
     "ReduceOnPlateau", "Sampling", "Step", "StepState", "StopAfter", "StopAtGradient", "StopAtLoss",
     "StopWithoutImprovement", "TensorBoard", "Training", "build_gradients", "build_measure", "build_step",
     "initial_state", "step", "supervised",
