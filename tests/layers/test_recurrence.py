@@ -304,6 +304,12 @@ class Same:
         return np.eye(shape[0])
 
 
+def test_the_graph_is_as_large_for_four_steps_as_for_four_hundred() -> None:
+    """So that compiling takes as long: masks, gradients and a stack of two ways included."""
+    counts = {time: len(padded(RECURRENT["Stacked"], time)[0].nodes) for time in (4, 400)}
+    assert counts[4] == counts[400]
+
+
 # ---- first weights ----
 
 
