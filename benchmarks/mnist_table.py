@@ -111,7 +111,8 @@ def digits() -> tuple[cr.data.Dataset, cr.data.Dataset]:
     found = []
     for part, count in zip(both, (256, 128), strict=True):
         images = part.inputs[:count].repeat(4, 1).repeat(4, 2)[:, 2:-2, 2:-2]
-        found.append(cr.data.from_arrays(images, part.labels[:count], part.classes, preparation=part.preparation))
+        labels = np.asarray(part.labels)[:count]
+        found.append(cr.data.from_arrays(images, labels, part.classes, preparation=part.preparation))
     return found[0], found[1]
 
 
@@ -160,7 +161,7 @@ def baseline(name: str, mode: str) -> dict[str, Any]:
     known = data.subset(np.arange(min(SVM_SAMPLES, len(data)))) if name == "svm" else data
     model = SVC(C=10.0, cache_size=1000) if name == "svm" else KNeighborsClassifier(3, algorithm="brute")
     start, worked = time.perf_counter(), time.process_time()
-    scale = np.float32(data.preparation.scale)
+    scale = np.asarray(data.preparation.scale, np.float32)
     inputs, given = (part.inputs.reshape(len(part), -1) * scale for part in (known, other))
     model.fit(inputs, known.labels)
     error = 100 * float(np.mean(model.predict(given) != other.labels))
