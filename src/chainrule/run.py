@@ -40,7 +40,7 @@ from chainrule.training.feeding import (
     feed,
     refuse_other_kinds,
 )
-from chainrule.training.feeds import Feed, Resident, Staged
+from chainrule.training.feeds import Bucketed, Feed, Resident, Staged
 from chainrule.training.generating import Generative
 from chainrule.training.measuring import CHUNK
 from chainrule.training.predicting import Predictor, Setting
@@ -181,7 +181,8 @@ class Run(Generative):
     def _feed(self, train: Data, spec: DataSpec, arrays: Mapping[str, Array], epochs: int) -> Feed:
         size, order = min(self.batch_size, spec.samples), self._order(spec.samples)
         if not isinstance(train, Stream):
-            return Resident(spec, arrays, order, size)
+            bounds = train.length_bounds if isinstance(train, Dataset) else ()
+            return Bucketed(spec, arrays, order, size, bounds) if bounds else Resident(spec, arrays, order, size)
         ring = Ring(train, size, first=self.epoch, start=self.offset, last=epochs, order=order)
         return Staged(spec, arrays, ring)
 

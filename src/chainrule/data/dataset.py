@@ -77,6 +77,12 @@ class Dataset:
         return self.targets is not None and self.targets.dtype == np.int32 and self.targets.ndim > 1
 
     @property
+    def length_bounds(self) -> tuple[int, ...]:
+        """The lengths below a sample's own to which a batch of short texts may be cut while learning."""
+        form = self.preparation.text
+        return () if form is None or self.symbolic else form.buckets
+
+    @property
     def sample_shape(self) -> tuple[int, ...]:
         """The shape of one sample's inputs."""
         return tuple(self.inputs.shape[1:])

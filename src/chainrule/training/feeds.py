@@ -1,4 +1,4 @@
-"""The two feeds of one step: data that lie in memory, and batches staged by a thread. The graph is the same for both.
+"""The feeds of one step: data that lie in memory, batches staged by a thread, and texts by their lengths.
 
 The graph takes its batch out of arrays by indices. For data in memory those are the data themselves, in the order of
 the epoch; for a stream they are a slot of the ring, in the order it was filled. One program serves both, so a stream
@@ -7,7 +7,7 @@ ends with the bits that the same samples in memory would have led to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -26,6 +26,8 @@ class Fed(NamedTuple):
     indices: Array
     #: Seconds waited for it; None where nothing ever has to be waited for.
     waited: float | None = None
+    #: What the graph is built for where that is not the feed's own.
+    spec: DataSpec | None = None
 
 
 class Feed(Protocol):
@@ -58,6 +60,69 @@ class Resident:
         count = min(most, max(left // size, 1))
         rows = self._known[1][offset : offset + count * size]
         return Fed(self._data, rows.reshape(count, -1))  # the last batch of an epoch may be smaller
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Bucketed:
+    """Sequences in memory, those of about one length together: batches are cut to the smallest bound that holds them.
+
+    ``inputs`` are symbols (samples, length), of which 0 fills up. The rows of a bound come in the order of the epoch,
+    and its batches where their first rows stand there; so it is a function of the order alone.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        data: Mapping[str, Array],
+        order: Callable[[int], Array],
+        batch_size: int,
+        bounds: Sequence[int],
+    ) -> None:
+        self.spec, self._order, self._size = spec, order, batch_size
+        inputs = data["inputs"]
+        whole = inputs.shape[1]
+        lengths = whole - np.argmax(inputs[:, ::-1] != 0, axis=1)
+        self._bucket = np.searchsorted(np.asarray([*bounds, whole]), lengths)
+        self._place = np.zeros(len(inputs), np.int32)
+        self._specs: list[DataSpec] = []
+        self._data: list[dict[str, Array]] = []
+        for number, bound in enumerate([*bounds, whole]):
+            rows = np.flatnonzero(self._bucket == number)
+            self._place[rows] = np.arange(len(rows), dtype=np.int32)
+            here = {name: array[rows] if name in spec.arrays else array for name, array in data.items()}
+            here["inputs"] = np.ascontiguousarray(here["inputs"][:, :bound])
+            shapes = {**spec.arrays, "inputs": ((bound,), spec.arrays["inputs"][1])}
+            self._specs.append(replace(spec, samples=len(rows), arrays=shapes))
+            self._data.append(here)
+        self._known: tuple[int, list[tuple[int, Array]], Array] | None = None
+
+    def take(self, epoch: int, offset: int, most: int, stopped: Callable[[], bool]) -> Fed | None:
+        """Batches that follow each other, as long as they are of one length and size."""
+        if self._known is None or self._known[0] != epoch:
+            self._known = epoch, *self._planned(self._order(epoch))
+        _, batches, starts = self._known
+        first = int(np.searchsorted(starts, offset))
+        bucket, rows = batches[first]
+        taken = [rows]
+        for other, more in batches[first + 1 : first + most]:
+            if other != bucket or len(more) != len(rows):
+                break
+            taken.append(more)
+        return Fed(self._data[bucket], np.stack(taken), spec=self._specs[bucket])
+
+    def _planned(self, order: Array) -> tuple[list[tuple[int, Array]], Array]:
+        """The batches of an epoch, each a bucket and its rows, and how many samples come before each."""
+        found = []
+        for number in range(len(self._specs)):
+            places = np.flatnonzero(self._bucket[order] == number)
+            for start in range(0, len(places), self._size):
+                rows = self._place[order[places[start : start + self._size]]]
+                found.append((int(places[start]), number, rows))
+        found.sort(key=lambda one: one[0])
+        sizes = np.cumsum([0, *(len(rows) for _, _, rows in found)])
+        return [(number, rows) for _, number, rows in found], sizes[:-1]
 
     def close(self) -> None:
         """Nothing is held."""

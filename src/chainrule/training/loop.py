@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from chainrule.engines.protocol import Array, Engine, Program
-from chainrule.errors import NotFiniteError
-from chainrule.layers.scope import AnyLayer
+from chainrule.errors import ConfigurationError, NotFiniteError
+from chainrule.layers.scope import PARAMETERS, AnyLayer
 from chainrule.metrics import Metric
 from chainrule.training.batch import DataSpec
 from chainrule.training.callbacks import Callback
@@ -93,6 +93,12 @@ class Training:
             if known == spec and known_size == size:
                 return built
         built = build_step(self.step, spec, size, self.dtype)
+        for name, declared in built.declared.items():
+            if name.startswith(PARAMETERS) and name in self.arrays and self.arrays[name].shape != declared.shape:
+                raise ConfigurationError(
+                    f"{name} is {list(self.arrays[name].shape)}, and for samples of {_sizes(spec)} it would be "
+                    f"{list(declared.shape)}: in batches of several lengths, no parameter may depend on the length"
+                )
         if self._graphs:
             refuse_other_state(self._graphs[0][2], self._graphs[0][1], built, size)
         self._graphs.append((spec, size, built))
@@ -166,7 +172,8 @@ class Training:
                 return
             waited = {} if fed.waited is None else {"waited": fed.waited / len(fed.indices)}
             start = time.perf_counter()
-            arrays, records = self._call(feed.spec, fed.data, fed.indices)
+            spec = fed.spec or feed.spec
+            arrays, records = self._call(spec, fed.data, fed.indices)
             seconds = time.perf_counter() - start
             done = int(arrays["step"]) - step  # a step that is not finite has not been taken
             self.whole = False  # a second Ctrl-C, which does not wait, may come between these
@@ -181,7 +188,7 @@ class Training:
                 callback.on_steps(self, records[:done])
             if done < len(records):
                 self.stopped = "not finite"
-                built, _ = self.built(feed.spec, fed.indices.shape[1])
+                built, _ = self.built(spec, fed.indices.shape[1])
                 given = {**arrays, **self._fixed(built, fed.data), "batch/indices": fed.indices[done]}
                 raise NotFiniteError(explain_not_finite(built.graph, given, records[done]))
             self._rest(callbacks)
@@ -215,6 +222,10 @@ class Training:
     def _rest(self, callbacks: Sequence[Callback]) -> None:
         for callback in callbacks:
             callback.on_rest(self)
+
+
+def _sizes(spec: DataSpec) -> str:
+    return " and ".join(f"{name} {list(shape)}" for name, (shape, _) in spec.arrays.items())
 
 
 def _named(callbacks: Sequence[Callback]) -> list[tuple[str, Callback]]:

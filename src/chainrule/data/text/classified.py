@@ -32,6 +32,7 @@ def texts(
     min_count: int = 1,
     most: int | None = None,
     length: int | None = None,
+    buckets: Sequence[int] = (),
     name: str = "",
 ) -> Dataset:
     """Texts, or (place, text), with their classes, as a data set of tokens.
@@ -39,6 +40,8 @@ def texts(
     Without a ``form``, one is made: of these ``tokens`` and a vocabulary of these texts, as long as the longest of
     them, or ``length`` long, and then longer texts are cut, which the data set's ``note`` counts. Give other texts the
     same: ``form=train.preparation.text``. Without ``classes``, they are those that come, sorted.
+
+    ``buckets`` are shorter lengths, such as (8, 16): see `TextForm`.
 
     Raises DataError, naming the place, for a text without a token, one too long for a form, and a class that is none.
 
@@ -68,7 +71,8 @@ def texts(
             used, (one for _, row in split for one in row), min_count=min_count, most=most, padding=True, unknown=True
         )
         longest = max(1, *(len(row) for _, row in split))
-        form = TextForm(used, vocabulary, longest if length is None else length, "refuse" if length is None else "cut")
+        longer = "refuse" if length is None else "cut"
+        form = TextForm(used, vocabulary, longest if length is None else length, longer, buckets=tuple(buckets))
     inputs = form.encode_split(split)
     cut = sum(len(row) > form.length for _, row in split)
     notes = [f"texts of up to {form.length:,} {form.tokens.kind}, {form.symbols:,} of them known"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from chainrule.data.text.vocabulary import PADDING, UNKNOWN, Vocabulary, as_toke
 from chainrule.errors import ConfigurationError, DataError
 
 LONGER = ("refuse", "cut")
-_KEYS = ("tokens", "vocabulary", "length", "longer", "column")
+_KEYS = ("tokens", "vocabulary", "length", "longer", "column", "buckets")
 _LONGEST = 1 << 20
 
 
@@ -23,7 +24,8 @@ class TextForm:
     """Text as ``length`` tokens a sample, each a number of the ``vocabulary``.
 
     A shorter text is filled up with padding at its end; of one that is ``longer`` all is refused ("refuse"), or what
-    stands beyond is cut off ("cut"). ``column`` is the column of a table that the texts stand in.
+    stands beyond is cut off ("cut"). ``column`` is the column of a table that the texts stand in. ``buckets`` are
+    shorter lengths, rising: in training, texts of about one length come together, in batches no longer than they need.
 
     >>> form = TextForm(Characters(), Vocabulary(("<padding>", "<unknown>", "a", "b")), length=4)
     >>> form.encode(["ab", "abc"]).tolist()
@@ -37,6 +39,7 @@ class TextForm:
     length: int
     longer: str = "refuse"
     column: str = ""
+    buckets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.tokens, Characters | Words | ChineseWords | BytePairs):
@@ -49,6 +52,15 @@ class TextForm:
             raise ConfigurationError(f"text: longer is {' or '.join(LONGER)}, not {self.longer!r}")
         if not isinstance(self.column, str):
             raise ConfigurationError(f"text: column is the name of a column, not {self.column!r}")
+        bounds = tuple(self.buckets) if isinstance(self.buckets, list | tuple) else (None,)
+        rising = [0, *bounds, self.length]
+        if any(type(one) is not int for one in bounds) or any(a >= b for a, b in itertools.pairwise(rising)):
+            raise ConfigurationError(
+                f"text: buckets are rising lengths below {self.length:,}, such as (8, 16), not {self.buckets!r}"
+            )
+        if bounds and self.vocabulary.padding is None:
+            raise ConfigurationError(f"text: buckets leave {PADDING} out, and the vocabulary has none")
+        object.__setattr__(self, "buckets", bounds)
 
     @property
     def symbols(self) -> int:
@@ -105,6 +117,7 @@ class TextForm:
             "length": self.length,
             "longer": self.longer,
             "column": self.column,
+            **({"buckets": list(self.buckets)} if self.buckets else {}),
         }
 
     @classmethod
