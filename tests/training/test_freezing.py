@@ -108,6 +108,26 @@ def test_layers_learn_at_rates_of_their_own() -> None:
     np.testing.assert_array_equal(moved[slow]["1.weight"], moved[SGD(0.1)]["1.weight"])
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "size"),
+    [
+        (cr.optimizers.LBFGS(), None),
+        (cr.optimizers.KFAC(), 50),
+        (cr.optimizers.EvolutionStrategy(), 50),
+        (cr.optimizers.GeneticAlgorithm(), 50),
+        (cr.optimizers.Compose(Adam(), cr.optimizers.Averaging(0.9)), 50),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_learners_of_every_kind_leave_what_is_frozen(optimizer: Any, size: int | None) -> None:
+    alike = cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3))
+    settings: dict[str, Any] = {"optimizer": optimizer, "batch_size": size, "engine": "reference", "freeze": ["0"]}
+    before = cr.prepare(alike, TRAIN, **settings)
+    after = cr.fit(alike, TRAIN, epochs=2, progress=False, **settings)
+    for path, array in before.parameters.items():
+        assert np.array_equal(array, after.parameters[path]) == path.startswith("0."), path
+
+
 def test_a_step_of_ones_own_freezes_too() -> None:
     body, head = cr.Chain(cr.Dense(8, cr.tanh), name="body"), cr.Chain(cr.Dense(3), name="head")
 
