@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from chainrule.errors import ConfigurationError, DataError
 from chainrule.keys import Key
 from chainrule.training.measuring import Measurable
 from chainrule.training.sampling import Sampling
+from chainrule.training.stepping import Stepper, steps_alone
 
 #: The logits (samples, positions, symbols) of some tokens (samples, positions).
 Model = Callable[[Array], Array]
+#: The logits (symbols,) of what comes after some more tokens.
+Telling = Callable[[Sequence[int]], Array]
 
 
 class Generative(Measurable):
@@ -37,7 +40,9 @@ class Generative(Measurable):
     ) -> str:
         """Go on with a text: the prompt, and ``length`` tokens after it, drawn as `training.Sampling` says.
 
-        The run has learned which token comes next (`chainrule.data.language`). The same seed gives the same text.
+        The run has learned which token comes next (`chainrule.data.language`). The same seed gives the same text. A
+        chain of recurrent layers, and of layers for each position, carries its states along from the first token on;
+        any other model sees as many of the last tokens as it has learned with.
 
         >>> import chainrule as cr
         >>> train, test = cr.data.language("abc" * 200, length=8)
@@ -47,15 +52,14 @@ class Generative(Measurable):
         """
         form = language_form(self.preparation, self._known_spec())
         sampling = Sampling(temperature, top_k, top_p)
-        return form.decode(continued(self.outputs, form, prompt, length, sampling, seed))
+        tell: Telling = Windowed(self.outputs, form)
+        if steps_alone(self.model):
+            tell = Stepper(self.model, self.known_layers(), self.engine, self.dtype, self.arrays)
+        return form.decode(continued(tell, form, prompt, length, sampling, seed))
 
 
-def continued(model: Model, form: TextForm, prompt: str, length: int, sampling: Sampling, seed: int) -> Iterator[int]:
-    """The numbers of the prompt's tokens, and then of ``length`` more, one by one.
-
-    The model sees the last `TextForm.length` tokens there are, at the first positions of a window; what stands after
-    them it must not look at, and it is refused if it does.
-    """
+def continued(tell: Telling, form: TextForm, prompt: str, length: int, sampling: Sampling, seed: int) -> Iterator[int]:
+    """The numbers of the prompt's tokens, and then of ``length`` more, one by one."""
     if not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise ConfigurationError(f"length is how many tokens to add, 0 or more, not {length!r}")
     known = [int(number) for number in form.numbers(prompt, "the prompt")]
@@ -66,14 +70,30 @@ def continued(model: Model, form: TextForm, prompt: str, length: int, sampling: 
     if len(never) >= form.symbols:
         raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
     yield from known
-    _refuse_foresight(model, form, known)
-    window = np.zeros((1, form.length), np.int32)
     for place in range(length):
-        seen = known[-form.length :]
-        window[0, : len(seen)] = seen
-        logits = model(window)[0, len(seen) - 1]
-        known = [*seen, sampling.draw(logits, key.child(place), never)]
-        yield known[-1]
+        known = [sampling.draw(tell(known), key.child(place), never)]
+        yield known[0]
+
+
+class Windowed:
+    """The last `TextForm.length` tokens there are, at the first positions of a window, through the whole model.
+
+    What stands after them it must not look at, and it is refused if it does.
+    """
+
+    def __init__(self, model: Model, form: TextForm) -> None:
+        self._model, self._form = model, form
+        self._known: list[int] = []
+
+    def __call__(self, tokens: Sequence[int]) -> Array:
+        """The logits of what comes after these tokens, and all those before."""
+        if not self._known:
+            _refuse_foresight(self._model, self._form, list(tokens))
+        self._known = [*self._known, *tokens][-self._form.length :]
+        window = np.zeros((1, self._form.length), np.int32)
+        window[0, : len(self._known)] = self._known
+        logits: Array = self._model(window)[0, len(self._known) - 1]
+        return logits
 
 
 def language_form(preparation: Any, spec: Any) -> TextForm:
