@@ -2,8 +2,8 @@
 
     python examples/pretraining.py [--short] [--picture FILE.png]     10,000 digits of MNIST; or small ones
 
-Eight layers squeeze digits through a few numbers and draw them again. From nothing they learn to draw the mean digit.
-Each layer is learned beforehand in a network of two, whose second begins the drawing half; then all learn together.
+Eight layers squeeze digits through a few numbers and draw them again; from nothing they learn little of it. So each
+is learned beforehand in a network of two, whose second layer begins the drawing half; then all learn together.
 G. Hinton and R. Salakhutdinov, "Reducing the dimensionality of data with neural networks", 2006 (but by autoencoders).
 """
 
