@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.augmentation import Augmentation, Elastic, Flip, Rotate, Shift, Zoom
+from chainrule.augmentation import Augmentation, Flip, Rotate, Shift, Zoom
 from chainrule.optimizers import AdamW, Averaging, Compose
 
 HERE = Path(__file__).resolve().parent
@@ -81,8 +81,6 @@ class Row:
 
 #: Small ones.
 MOVED = (Shift(1, whole=False), Rotate(10), Zoom(0.1))
-#: And those of an unsteady hand.
-DISTORTED = (Shift(2, whole=False), Rotate(10), Zoom(0.1), Elastic(34, 4.0))
 ROWS = {
     "linear": Row("linear classifier", dense(), 12, 0.01, 12.0, LECUN),
     "300": Row("300 hidden units", dense(300), 8, 0.003, 4.7, LECUN),
@@ -95,8 +93,8 @@ ROWS = {
         smoothing=0.1, distortions=MOVED,
     ),
     "cnn": Row(
-        "a small CNN of today: 24, 48 and 96 channels", lambda: small_cnn(24, 48, 96, dropout=0.3), 10, 0.004,
-        bar=0.5, batch=64, decay=0.05, distortions=DISTORTED,
+        "a small CNN of today: 24, 48 and 96 channels", lambda: small_cnn(24, 48, 96, dropout=0.3), 8, 0.004,
+        bar=0.5, batch=64, decay=0.05, smoothing=0.1, distortions=MOVED,
     ),
     "fashion": Row(
         "Fashion-MNIST, the same CNN", lambda: small_cnn(24, 48, 96, dropout=0.3), 10, 0.004,
@@ -202,11 +200,12 @@ def page(kept: Mapping[str, Any]) -> str:
 Written by `make mnist` (`python -m benchmarks.mnist_table`). Errors of the 10,000 test images in per cent. The
 networks: AdamW with one cycle of the rate, weights averaged, cross-entropy, seed {SEED}, pixels from 0 to 1.
 
-**Nothing was chosen by the test images.** What was tried before, was tried on 6,000 training images held out
+**No setting was chosen by the test images.** What was tried before, was tried on 6,000 training images held out
 (`--validation`); most settings are usual ones that were written down and not tried at all. The seed was fixed
 beforehand. Then each row was trained once on all 60,000 training images, and the test images were measured once, after
-its last step. LeNet-5 with distortions alone was measured twice: by `Elastic`, shifts of 2, no smoothing, 10 epochs
-it had 0.91 % wrong; the settings below were tried on what was held out (0.83 %), and then measured.
+its last step. Two rows were measured twice: with stronger distortions (`Elastic`, shifts of 2), no smoothing and 10
+epochs LeNet-5 had 0.91 % wrong and the CNN 0.76; the settings below were tried on what was held out (0.83 and 0.52 %),
+and then measured.
 
 | | published error, % | ours, % | parameters | seconds | of the processor | settings |
 |---|---:|---:|---:|---:|---:|---|
