@@ -182,3 +182,11 @@ def test_a_print_rule_that_drops_its_brackets_is_found(monkeypatch: pytest.Monke
     monkeypatch.setitem(PRINTING, "mul", careless)
     with pytest.raises(AssertionError):
         test_an_expression_has_the_fewest_brackets(A * (B + C), "a·(b + c)")
+
+
+def test_what_is_made_of_the_steps_of_a_loop_is_written_out() -> None:
+    x = g.input("x", (4, 2))
+    _, (steps,) = g.scan(lambda c, s: ([g.tanh(c[0] + s[0])],) * 2, [g.zeros_like(x[0])], [x])
+    text = expression(g.sum(g.exp(steps)), {})
+    assert text.startswith("sum(exp(stack(scan(")
+    assert text.endswith("tanh(param0 + param1))))")

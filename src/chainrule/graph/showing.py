@@ -27,13 +27,21 @@ class _Writer:
 
     def line(self, node: Node) -> str:
         """The node itself in terms of what has a name, its own name apart."""
-        behind = [*node.inputs, *([node.attributes["node"]] if node.op == "stack" else [])]
-        if any(below not in self._names and below not in self._texts for below in behind):
+        if any(below not in self._names and below not in self._texts for below in node.inputs):
             # Walked without recursion, so that a deep graph is no trouble.
-            for below in topological(behind, stop={*self._names, *self._texts} - {node}):
+            for below in topological(node.inputs, stop={*self._names, *self._texts} - {node}):
+                self._look_into(below)
                 self._texts[below] = self._write(below)
+        self._look_into(node)
         self._texts[node] = self._write(node)
         return self._texts[node].text
+
+    def _look_into(self, node: Node) -> None:
+        """What a stack takes of a loop stands in its body, where no input leads."""
+        if node.op == "stack":
+            inside = node.attributes["node"]
+            if inside not in self._names and inside not in self._texts:
+                self.line(inside)
 
     def _write(self, node: Node) -> Text:
         return PRINTING.get(node.op, call(node.op, *node.attributes))(node, self)

@@ -328,3 +328,17 @@ print(engine.compilations[0].source)
     for path in (tmp_path / "native").iterdir():
         path.write_bytes(path.read_bytes()[:100])
     assert [run(), run()] == [["1.0", "compiled"], ["1.0", "on disk"]]
+
+
+def test_a_loop_over_time_counts_as_often_as_it_is_gone_through() -> None:
+    x, w = input("x", (7, 4, 8)), input("w", (8, 8))
+
+    def body(carries: list[Node], slices: list[Node]) -> tuple[list[Node], list[Node]]:
+        return [cr.graph.contract(carries[0], w, "bi,io->bo") + slices[0]], []
+
+    (last,), _ = cr.graph.scan(body, [cr.graph.zeros_like(x[0])], [x])
+    program = NativeEngine(cores=1, profile=True).compile(Graph({"last": last}))
+    program.run({"x": np.ones((7, 4, 8), np.float32), "w": np.ones((8, 8), np.float32)})
+    assert isinstance(program, NativeProgram)
+    (product,) = (row for row in program.profile() if row.kernel.startswith("contract"))
+    assert product.operations >= 7 * 2 * 4 * 8 * 8

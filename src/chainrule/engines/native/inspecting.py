@@ -181,12 +181,12 @@ def spent(program: NativeProgram, seconds: float) -> Profile:
     module, cycles = program.written.block.module, program.cycles[0]
     total = max(int(cycles.sum()), 1)
     rows = []
-    reads = _reads(program.written.block)
+    reads, turns = _reads(program.written.block), _turns(program.written.block)
     for (kernel, group), count in zip(module.calls, cycles[1:], strict=True):
         share = int(count) / total
         inside = fused(group, reads[group])
-        work = sum(_operations(node) for node in inside)
-        size = sum(map(size_in_bytes, [*group, *(_touched(node, group) for node in reads[group])]))
+        work = turns[group] * sum(_operations(node) for node in inside)
+        size = turns[group] * sum(map(size_in_bytes, [*group, *(_touched(node, group) for node in reads[group])]))
         ops = Counter(node.op for node in inside if node.op not in MOVES and node.inputs)
         computes = ", ".join(f"{op}×{times}" if times > 1 else op for op, times in ops.most_common(4))
         origin = program.written.graph.origins.get(group[0])
@@ -208,6 +208,14 @@ def _reads(block: Block) -> dict[Group, list[Node]]:
     found = dict(block.read)
     for body in block.bodies.values():
         found |= _reads(body.block)
+    return found
+
+
+def _turns(block: Block, times: int = 1) -> dict[Group, int]:
+    """How often each loop is gone through in a run: as often as a loop over time around it has steps."""
+    found = dict.fromkeys(block.read, times)
+    for scan, body in block.bodies.items():
+        found |= _turns(body.block, times * int(scan.attributes["length"]))
     return found
 
 
