@@ -110,9 +110,9 @@ def test_small_numbers_are_held_to_the_same_number_of_digits() -> None:
 
 def test_every_file_is_tested_and_none_is_large() -> None:
     files = {path.stem: path.stat().st_size for path in HERE.glob("*.npz")}
-    others = "optimizers schedules batch_norm weighted_losses curves lbfgs image_layers"
+    others = "optimizers schedules batch_norm weighted_losses curves lbfgs image_layers sequences"
     assert set(files) == {*NETWORKS, *others.split()}
-    assert max(files.values()) < 150_000
+    assert max(files.values()) < 200_000
 
 
 def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
