@@ -80,6 +80,38 @@ def test_two_layers_under_one_name_do_not_share_by_accident() -> None:
             scope.apply(cr.Dense(3), x, name="same")
 
 
+def behind_itself(layer: Applicable, shape: tuple[int, ...]) -> cr.Chain:
+    """A network in which one object stands twice, the second time behind a block that holds it a third time."""
+    return cr.Chain(cr.Reshape(shape), layer, cr.tanh, cr.Chain(layer, cr.tanh), cr.Flatten(), cr.Dense(3))
+
+
+@pytest.mark.parametrize("layer", [cr.BatchNorm(), cr.LSTM(2, sequences=True, carry=True)], ids=["norm", "carry"])
+def test_what_keeps_state_is_not_applied_behind_its_own_output(layer: Applicable) -> None:
+    """One running mean for two places of a network would be right for neither."""
+    train, _ = cr.data.load("iris")
+    model, without = behind_itself(layer, (2, 2)), behind_itself(cr.LayerNorm(), (2, 2))
+    with pytest.raises(ConfigurationError, match=r"layer 1 \(.*\) is applied again at 3.0, behind its own output"):
+        cr.prepare(model, train, batch_size=10)
+    assert cr.prepare(without, train, batch_size=10).parameters["1.scale"].shape == (2,)  # it keeps nothing
+    if isinstance(layer, cr.BatchNorm):
+        known = {"1.scale": np.ones(2), "1.shift": np.zeros(2), "1.mean": np.zeros(2), "1.variance": np.ones(2)}
+        cr.prepare(model, train, weights=known, freeze=["1"])  # frozen it is one function, wherever it stands
+
+
+def test_a_layer_of_two_inputs_keeps_statistics_of_both_in_turn() -> None:
+    norm = cr.Chain(cr.BatchNorm(momentum=0.5))
+    with Build() as opened:
+        scope = Scope(record := Record("float64"))
+        a, b = graph.input("a", (4, 1), "float64"), graph.input("b", (4, 1), "float64")
+        first = scope.apply(norm, a, name="one")
+        learned = graph.stop_gradient(first) + b  # by way of an update, b may know of the first output
+        scope.apply(norm, learned, name="two")
+        whole = Graph.of({"mean": record.values["state/one.0.mean"]}, opened)
+    arrays = {name: np.zeros(node.shape) for name, node in whole.inputs.items()}
+    arrays |= {"a": np.full((4, 1), 4.0), "b": np.full((4, 1), 8.0)}
+    assert ReferenceEngine().compile(whole).run(arrays)["mean"] == [0.5 * (0.5 * 0.0 + 0.5 * 4.0) + 0.5 * 8.0]
+
+
 def test_sublayers_made_anew_in_each_application_share_by_their_names() -> None:
     @dataclass(frozen=True)
     class Outer:

@@ -24,7 +24,11 @@ class BatchNorm:
     prediction uses it in the place of μ and σ². The shift makes the bias of a layer right before this one idle:
     `Dense(64, bias=False)`.
 
-    Raises `ShapeError` in training where a feature has one value alone: a batch of one sample.
+    One object that is applied to several inputs, as a judge is to real and to made samples, normalises each by itself,
+    and its running statistics follow them in turn.
+
+    Raises `ShapeError` in training where a feature has one value alone: a batch of one sample; and `ConfigurationError`
+    where one object is applied behind its own output: each place of a network has a `BatchNorm()` of its own.
 
     >>> BatchNorm().momentum
     0.9

@@ -121,6 +121,8 @@ class Scope:
     seen_as: tuple[Callable[[Scope, str, Node], Node], ...] = ()
     #: Which steps of the sequences are there, booleans (batch, time); None where all are. See `Masked`.
     mask: Node | None = None
+    #: Where the layer stands in this application; ``path`` is where its object was met first.
+    place: str = ""
 
     @property
     def dtype(self) -> str:
@@ -139,11 +141,16 @@ class Scope:
         return self.record.declare(f"{STATE}/{self._below(name)}", tuple(shape), self.dtype, initializer)
 
     def update(self, name: str, value: Node) -> None:
-        """The new value of a state; in prediction nothing is updated."""
+        """The new value of a state; in prediction nothing is updated.
+
+        A layer that is applied to several inputs updates it with each of them in turn. One that is applied behind its
+        own output is refused with `ConfigurationError`: it sees something else there, and one state would be of both.
+        """
         full = f"{STATE}/{self._below(name)}"
         if full not in self.record.declared:
             raise ConfigurationError(f"{self.path}: the state {name!r} is updated before it is declared")
         if self.training:
+            self._refuse_behind_itself(name, value)
             self.record.values[full] = graph.stop_gradient(value)
 
     def add_loss(self, value: Node) -> None:
@@ -177,6 +184,7 @@ class Scope:
         """Apply a layer below this one. The same layer object has the same parameters wherever it is applied."""
         record = self.record
         path = self._below(str(name))
+        place = ".".join(filter(None, (self.place, str(name))))
         if hasattr(layer, "apply"):
             if self.used.setdefault(str(name), layer) is not layer:
                 raise ConfigurationError(
@@ -186,8 +194,8 @@ class Scope:
             path = record.paths.setdefault(id(layer), path)
         record.kept.append(layer)  # an object that is gone would let its id be taken by another
         training = self.training and not fits(path, record.frozen)
-        inner = Scope(record, path, training, self.depth + 1, seen_as=self.seen_as, mask=self.mask)
-        place = len(record.applied)
+        inner = Scope(record, path, training, self.depth + 1, seen_as=self.seen_as, mask=self.mask, place=place)
+        line = len(record.applied)
         with origins.scope(path, absolute=True):
             try:
                 output = layer.apply(inner, *inputs) if hasattr(layer, "apply") else layer(*inputs)
@@ -202,8 +210,26 @@ class Scope:
         if not isinstance(output, Node):
             raise ConfigurationError(f"layer {path} ({_title(layer)}) gave {type(output).__name__}, not a node")
         shapes = tuple(x.shape for x in inputs)
-        record.applied.insert(place, Applied(path, layer, shapes, output.shape, self.depth, output))
+        record.applied.insert(line, Applied(path, layer, shapes, output.shape, self.depth, output))
         return output
+
+    def _refuse_behind_itself(self, name: str, value: Node) -> None:
+        """Raise where what a layer is to keep comes from what it gave before, through layers."""
+        before = [one for one in self.record.applied if one.path == self.path and one.node is not None]
+        if not before:
+            return
+        outputs, seen, waiting = {one.node for one in before}, {value}, [value]
+        while waiting:
+            node = waiting.pop()
+            if node in outputs:
+                raise ConfigurationError(
+                    f"layer {self.path} ({_title(before[0].layer)}) is applied again at {self.place}, behind its own "
+                    f"output, and keeps one {name!r} for both places, where it sees different things: in prediction it "
+                    "would be right for neither. Make a layer for each place"
+                )
+            if node.op != "stop_gradient":  # what was learned or kept of it before is no value of this pass
+                waiting += [below for below in node.inputs if below not in seen]
+                seen.update(node.inputs)
 
     def _below(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path and name else self.path or name
