@@ -12,6 +12,7 @@ from chainrule.data.image_form import ImageForm
 from chainrule.data.loading import load, names
 from chainrule.data.preparation import Column, Preparation
 from chainrule.data.scaling import Scaling
+from chainrule.data.sequences import adding_problem, copy_task
 from chainrule.data.streams import Stream, stream
 from chainrule.data.tables import read_csv, read_prepared
 from chainrule.data.text.classified import read_texts, read_texts_as, texts
@@ -19,8 +20,8 @@ from chainrule.data.text.corpus import language, language_stream, windows
 from chainrule.data.wholes import map_idx, map_npz
 
 __all__ = [
-    "Column", "Dataset", "ImageFiles", "ImageForm", "Preparation", "Scaling", "Stream", "batches", "epoch_order",
-    "from_arrays", "from_frame", "image_stream", "images", "language", "language_stream", "load", "map_idx", "map_npz",
-    "names", "read_csv", "read_image", "read_prepared", "read_texts", "read_texts_as", "stream", "text", "texts",
-    "windows",
+    "Column", "Dataset", "ImageFiles", "ImageForm", "Preparation", "Scaling", "Stream", "adding_problem", "batches",
+    "copy_task", "epoch_order", "from_arrays", "from_frame", "image_stream", "images", "language", "language_stream",
+    "load", "map_idx", "map_npz", "names", "read_csv", "read_image", "read_prepared", "read_texts", "read_texts_as",
+    "stream", "text", "texts", "windows",
 ]  # fmt: skip
