@@ -58,10 +58,13 @@ def _columns(columns: tuple[Column, ...]) -> list[str]:
 
 
 def tell_model(run: Run, plan: Plan) -> None:
-    """The summary of the model, and how it will be trained."""
+    """The summary of the model, what it begins with if not by chance, and how it will be trained."""
     say()
     say(run.summary())
     say()
+    if run.transfer is not None:
+        say(str(run.transfer))
+        say()
     samples = run.spec.samples if run.spec is not None else 0
     steps = math.ceil(samples / run.batch_size)
     batch = "all samples at once" if run.batch_size >= samples else f"batches of {run.batch_size:,}"

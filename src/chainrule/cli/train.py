@@ -20,7 +20,7 @@ _FIXED = (
     "target", "ignore", "task", "model", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing",
     "l1", "l2", "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov",
     "batch_size", "seed", "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment", "text",
-    "tokens", "length",
+    "tokens", "length", "weights", "freeze",
 )  # fmt: skip
 
 
@@ -111,6 +111,20 @@ def train(
     dropout: Annotated[
         float | None,
         typer.Option(metavar="PART", help="Part of the hidden units that each step leaves out, such as 0.2."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN|FILE",
+            help="Begin with the weights of another run, or of a .safetensors file, where path and shape fit.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help='Layers that stay as they are, by their paths: 0, or "1.*", or "*.bias"; repeatable.',
+        ),
     ] = None,
     loss: Annotated[
         str | None,
@@ -241,6 +255,7 @@ def train(
       chainrule train mnist --hidden 300 --activation sigmoid
       chainrule train PHOTOS/ --size 32x32 --augment flip,shift=2
       chainrule train mnist --model simple_cnn --optimizer adam --epochs 5
+      chainrule train digits --weights runs/digits-1 --freeze 0
       chainrule train notes.txt --task language-model          then: generate
       chainrule train headlines.tsv --text title --target class
       chainrule train digits --batch-size all --epochs 200     batch descent

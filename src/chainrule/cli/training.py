@@ -175,6 +175,8 @@ def untrained(
         optimizer=optimizer,
         regularizer=choices.make_regularizer(settings.get("l1"), settings.get("l2")),
         augmentation=changes or None,
+        weights=settings.get("weights"),
+        freeze=settings.get("freeze", ()),
         batch_size=size,
         seed=seed,
         dtype=dtype,
