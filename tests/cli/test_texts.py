@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.data.text import TextFile, streaming
 from tests.cli.calling import Command, environment
 
 LINE = "to be or not to be, that is the question.\n"
@@ -113,6 +115,83 @@ def test_ctrl_c_keeps_a_language_and_says_how_to_go_on(command: Command) -> None
     assert called.returncode == 130
     assert b"chainrule train --resume run" in errors
     assert cr.load("run").generate("to", 3).startswith("to")
+
+
+def large(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A text that counts as large, of which a little is set apart."""
+    monkeypatch.setattr(streaming, "LARGE", 10_000)
+    monkeypatch.setattr(streaming, "MOST_APART", 1_000)
+    return notes(400)
+
+
+def test_a_large_text_is_read_piece_by_piece(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = large(monkeypatch)
+    output = " ".join(command.works("train", path, "--task", "language-model", *QUICK).split())
+    assert "the file is large, so it is read piece by piece in each epoch" in output
+    assert "language model: the next of 16 characters" in output
+    assert "930 samples to train on, 61 for validation, 61 for the test" in output
+    assert "by how often each comes in the first 929 samples, it would be 3." in output
+    assert "bits a character" in command.works("evaluate", "runs/notes-1")
+    assert command.works("generate", "runs/notes-1", "--prompt", "to be", "--length", 5).startswith("to be")
+    command.works("train", "--resume", "runs/notes-1", "--epochs", "4")
+    command.works("train", path, "--epochs", "4", "--output", "whole", *QUICK[2:])
+    whole, parts = cr.load("whole"), cr.load("runs/notes-1")
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(parts.parameters[name], array)
+    path.write_text(path.read_text().replace("to be", "be to", 1))
+    assert "it holds 16,800 bytes of text as it did, with other values" in " ".join(
+        command.refuses("train", "--resume", "whole", "--epochs", "5").split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--target", "a"), "is for tables"),
+        (("--text", "title"), "names a column"),
+        (("--task", "regression"), "is for tables"),
+        (("--size", "8x8"), "is for folders of images"),
+        (("--class-weights", "balanced"), "--class-weights is for classes"),
+        (("--tokens", "letters"), "--tokens 'letters' is not known"),
+    ],
+)
+def test_mistakes_with_a_large_text_are_refused(
+    command: Command, arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert message in " ".join(command.refuses("train", large(monkeypatch), *arguments).split())
+
+
+def test_a_corpus_that_shrinks_while_it_is_read_ends_the_training_and_the_run_stays(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = large(monkeypatch)
+    read = TextFile.pieces
+    seen = []
+
+    def pieces(file: TextFile, size: int = 1 << 20) -> Iterator[str]:
+        for piece in read(file, 4_000):
+            if Path("runs/notes-1/run.toml").exists():  # the training has begun, and is in its second epoch
+                seen.append(piece)
+                if len(seen) == 6:
+                    notes(100)
+            yield piece
+
+    monkeypatch.setattr(TextFile, "pieces", pieces)
+    errors = command.refuses("train", path, *QUICK)
+    told = " ".join(errors.split())
+    assert "notes.txt: was 16,800 bytes long, and ended after 8,000 while it was read" in told
+    assert "The run is saved in runs/notes-1 as it is after 1 epoch" in told
+    assert "chainrule train --resume runs/notes-1" in told
+    monkeypatch.setattr(TextFile, "pieces", lambda file, size=0: read(file, 4_000))
+    assert cr.load("runs/notes-1").generate("to", 3).startswith("to")
+    gone = " ".join(command.refuses("train", "--resume", "runs/notes-1").split())
+    assert "is not what it was" in gone or "It held 16,800 bytes of text" in gone
+    notes(400)
+    command.works("train", "--resume", "runs/notes-1")
+    command.works("train", path, "--output", "whole", *QUICK)
+    whole, cut = cr.load("whole"), cr.load("runs/notes-1")
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(cut.parameters[name], array)
 
 
 def test_the_text_has_to_stay_what_it_was(command: Command) -> None:

@@ -17,7 +17,7 @@ from chainrule.errors import ConfigurationError, DataError, EngineError
 from chainrule.training.callbacks import Callback
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset
+    from chainrule.data import Dataset, Stream
     from chainrule.engines.protocol import Engine
     from chainrule.run import Run
 
@@ -119,7 +119,7 @@ class _Enough(Callback):
             training.stop("that is enough")
 
 
-def _opened(asked: str, settings: Mapping[str, Any], *, profile: bool) -> tuple[Run, Dataset | None]:
+def _opened(asked: str, settings: Mapping[str, Any], *, profile: bool) -> tuple[Run, Dataset | Stream | None]:
     """The run in a folder, or one that `chainrule train` would begin with; to profile it, with what it trains on."""
     from chainrule.engines.choose import choose
 
@@ -144,7 +144,7 @@ def _opened(asked: str, settings: Mapping[str, Any], *, profile: bool) -> tuple[
     return _of_run(folder, engine, profile)
 
 
-def _of_run(folder: Path, engine: Engine, profile: bool) -> tuple[Run, Dataset | None]:
+def _of_run(folder: Path, engine: Engine, profile: bool) -> tuple[Run, Dataset | Stream | None]:
     run = open_run(folder, engine)
     if not profile:
         return run, None

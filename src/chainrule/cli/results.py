@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.cli.drawing import draw, is_picture, side_by_side
 from chainrule.cli.screen import Piece, figure, say, say_all, say_entry, share, shows, width
+from chainrule.cli.sources import some_of
 from chainrule.cli.texts import tell_language
 from chainrule.errors import DataError
 from chainrule.metrics import (
@@ -23,7 +24,7 @@ from chainrule.metrics import (
 )
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset
+    from chainrule.data import Dataset, Stream
     from chainrule.metrics import Metric
     from chainrule.run import Run
 
@@ -74,7 +75,7 @@ def scores_of(run: Run, inputs: NDArray[Any]) -> NDArray[Any]:
 
 
 def tell_results(
-    run: Run, data: Dataset, name: str, *, brief: bool = False, baseline: Dataset | None = None
+    run: Run, data: Dataset, name: str, *, brief: bool = False, baseline: Dataset | Stream | None = None
 ) -> int | None:
     """Write how well the run does, and give the sample it mistook most, if there are classes."""
     if len(data) == 0 or data.targets is None:
@@ -82,6 +83,7 @@ def tell_results(
     if data.symbolic:
         tell_language(run, data, name, baseline)
         return None
+    baseline = None if baseline is None else some_of(baseline)
     if run.classes is None or data.labels is None:
         _tell_regression(run, data, name, baseline)
         return None

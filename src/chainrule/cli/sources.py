@@ -15,7 +15,8 @@ from chainrule.cli.texts import are_text_options
 from chainrule.errors import ConfigurationError, DataError, RunFileError
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset
+    from chainrule.data import Dataset, Stream
+    from chainrule.data.text import TextForm
     from chainrule.run import Run
 
 #: The files that have columns, one of which is to be named.
@@ -33,13 +34,15 @@ def open_data(
     images: Mapping[str, Any] | None = None,
     as_images: bool = False,
     text: Mapping[str, Any] | None = None,
-) -> tuple[Dataset, Dataset, dict[str, Any]]:
+    form: TextForm | None = None,
+) -> tuple[Dataset | Stream, Dataset, dict[str, Any]]:
     """Training and test part of a name, a file or a folder, and what has to be remembered to find them again.
 
     ``images`` says how the files of a folder become images; ``as_images`` keeps samples that are images in their shape;
-    ``text`` says how texts become tokens.
+    ``text`` says how texts become tokens. The training part of a large text is a stream; a ``form`` that is known saves
+    going through the file for a vocabulary.
     """
-    from chainrule.data import load
+    from chainrule.data.loading import load_or_stream
 
     if target is None and Path(data).suffix.lower() in TABLES:
         ask_for_target(data, "train", *(["--text", text["text"]] if text and "text" in text else []))
@@ -48,8 +51,9 @@ def open_data(
     if "size" in options:
         options["size"] = tuple(options["size"])
     shaped = as_images and not Path(data).is_dir()
-    train, test = load(
-        data, target=target, ignore=tuple(ignore), task=task, images=shaped, progress=_download_progress(), **options
+    progress = _download_progress()
+    train, test = load_or_stream(
+        data, target=target, ignore=tuple(ignore), task=task, images=shaped, form=form, progress=progress, **options
     )
     named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
     source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test), "holds": _held(train, test)}
@@ -68,7 +72,7 @@ def open_data(
     return train, test, source
 
 
-def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
+def reopen(run: Run, folder: Path) -> tuple[Dataset | Stream, Dataset]:
     """The data that a run was trained on; DataError if they are gone, or are not the same any more."""
     source = run.source
     if not isinstance(source.get("data"), str):
@@ -81,7 +85,10 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
     if not known or not isinstance(shaped, bool):
         raise RunFileError(f"{folder}: the table [source] of run.toml is damaged")
     try:
-        train, test, found = open_data(source["data"], *settings, images=options, as_images=shaped, text=text)
+        form = run.preparation.text
+        train, test, found = open_data(
+            source["data"], *settings, images=options, as_images=shaped, text=text, form=form
+        )
     except DataError as error:
         held = f". It held {source['holds']}; put it back, and all goes on" if "holds" in source else ""
         raise DataError(f"the data that {folder} was trained on cannot be read: {error}{held}") from error
@@ -95,13 +102,30 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset, Dataset]:
     return train, test
 
 
-def hold_out(train: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset | None]:
+def hold_out(train: Dataset | Stream, fraction: float, seed: int) -> tuple[Dataset | Stream, Dataset | None]:
     """What is trained on, and what is held out to watch the training by: never a part of the test."""
+    from chainrule.data import Stream
+    from chainrule.data.text.streaming import divided, with_seed
+
     if not 0 <= fraction < 1:
         raise ConfigurationError(f"--validation is a part of the training data, from 0 to below 1, not {fraction:g}")
+    if isinstance(train, Stream):
+        train = with_seed(train, seed)
+        return divided(train, fraction) if fraction else (train, None)
     if fraction == 0 or len(train) < _FEWEST_TO_HOLD_OUT:
         return train, None
     return train.split(fraction, seed)
+
+
+def some_of(data: Dataset | Stream) -> Dataset:
+    """Data that lie in memory: all of them, or, of a stream, the first."""
+    from chainrule.data import Stream
+
+    if not isinstance(data, Stream):
+        return data
+    head = data.head
+    assert not isinstance(head, dict)
+    return head
 
 
 def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tuple[Dataset, str]:
@@ -190,12 +214,17 @@ def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:
     return replace(found, inputs=inputs, preparation=run.preparation), f"all {len(found):,} images of {folder}"
 
 
-def fingerprint(*parts: Dataset) -> str:
-    """A checksum of inputs and targets: the same samples, in the same order, in the same parts."""
+def fingerprint(*parts: Dataset | Stream) -> str:
+    """A checksum of inputs and targets: the same samples in the same order and parts; of a stream, of its file."""
     from hashlib import blake2b
+
+    from chainrule.data import Stream
 
     digest = blake2b(digest_size=16)
     for part in parts:
+        if isinstance(part, Stream):
+            _add_file(digest, _path_of(part))
+            continue
         for array in (part.inputs, part.targets):
             if array is not None:
                 digest.update(f"{array.shape} {array.dtype}".encode())
@@ -203,8 +232,24 @@ def fingerprint(*parts: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _held(train: Dataset, test: Dataset) -> str:
+def _add_file(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        while raw := file.read(1 << 20):
+            digest.update(raw)
+
+
+def _path_of(streamed: Stream) -> Path:
+    from chainrule.data.text.streaming import windows_of
+
+    return windows_of(streamed).file.path
+
+
+def _held(train: Dataset | Stream, test: Dataset) -> str:
     """How many samples, of what: to say what is missing, or was changed."""
+    from chainrule.data import Stream
+
+    if isinstance(train, Stream):
+        return f"{_path_of(train).stat().st_size:,} bytes of text"
     same = test.inputs is train.inputs
     return f"{len(train) + (0 if same else len(test)):,} samples of {list(train.sample_shape)}"
 

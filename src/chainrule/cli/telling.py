@@ -12,33 +12,39 @@ from chainrule.cli.choices import told_optimizer, told_regularizer
 from chainrule.cli.imaging import told_augmentation
 from chainrule.cli.running import command
 from chainrule.cli.screen import figure, say, say_entry
+from chainrule.cli.sources import some_of
 
 if TYPE_CHECKING:
     from chainrule.cli.training import Plan
-    from chainrule.data import Column, Dataset
+    from chainrule.data import Column, Dataset, Stream
     from chainrule.run import Run
 
 _SCALED = "it is learned scaled to mean 0 and deviation 1, so a loss of 1 is that of always saying the mean"
+_STREAMED = "the file is large, so it is read piece by piece in each epoch, and not kept in memory"
 
 
-def tell_data(part: Dataset, validation: Dataset | None, test: Dataset) -> None:
+def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset) -> None:
     """How many samples of what, what they are for, and what the target was taken for."""
-    shape = part.preparation.shape or part.sample_shape
+    known = some_of(part)
+    shape = part.preparation.shape or known.sample_shape
     points = f"{'×'.join(map(str, shape))} points"
     unit = "token" if part.preparation.symbols else "number"
     each = points if len(shape) > 1 else f"{shape[0]:,} {unit}{'s' if shape[0] > 1 else ''}"
     held = f"{len(validation):,} for validation" if validation is not None else "none for validation"
-    tested = "the same for the test" if test.inputs is part.inputs else f"{len(test):,} for the test"
+    tested = "the same for the test" if test.inputs is known.inputs else f"{len(test):,} for the test"
     counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
-    say_entry("Data", f"{part.name}: {counts}")
+    say_entry("Data", f"{part.name}: {counts}", *([_STREAMED] if known is not part else []))
     scaled = [] if part.preparation.target.changes_nothing else [_SCALED]
-    say_entry("Task", part.note or _task(part), *scaled)
+    say_entry("Task", known.note or _task(known), *scaled)
     columns = part.preparation.columns
     if columns:
         say_entry("Inputs", *_columns(columns))
 
 
 def _task(part: Dataset) -> str:
+    form = part.preparation.text
+    if part.symbolic and form is not None:
+        return f"language model: the next of {form.symbols:,} {form.tokens.kind}"
     if part.classes is None:
         return "regression: the target is a number"
     shown = ", ".join(part.classes[:10]) + (", …" if len(part.classes) > 10 else "")

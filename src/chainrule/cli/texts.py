@@ -11,7 +11,7 @@ from chainrule.cli.screen import figure, say_entry
 from chainrule.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset
+    from chainrule.data import Dataset, Stream
     from chainrule.layers import AnyLayer
     from chainrule.run import Run
 
@@ -76,8 +76,9 @@ def _units(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def tell_language(run: Run, data: Dataset, name: str, baseline: Dataset | None) -> None:
+def tell_language(run: Run, data: Dataset, name: str, baseline: Dataset | Stream | None) -> None:
     """How well the next token is told: bits a token, and what it would be by how often each comes."""
+    from chainrule.cli.sources import some_of
     from chainrule.data.text.corpus import bits_by_counts
 
     assert data.targets is not None
@@ -86,7 +87,9 @@ def tell_language(run: Run, data: Dataset, name: str, baseline: Dataset | None) 
     what = "token" if form is None else form.tokens.kind.replace("-", " ").removesuffix("s")
     asked = int((data.targets >= 0).sum())
     line = f"{asked:,} tokens: {figure(bits)} bits a {what}, as if one of {figure(2**bits)} were to be guessed"
-    told = (
-        [] if baseline is None else [f"(by how often each comes, it would be {figure(bits_by_counts(baseline, data))})"]
-    )
+    told = []
+    if baseline is not None:
+        counted = some_of(baseline)
+        where = "" if counted is baseline else f" in the first {len(counted):,} samples"
+        told.append(f"(by how often each comes{where}, it would be {figure(bits_by_counts(counted, data))})")
     say_entry(name, line, *told)

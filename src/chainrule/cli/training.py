@@ -15,12 +15,12 @@ from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
-from chainrule.cli.sources import hold_out, open_data, reopen
+from chainrule.cli.sources import hold_out, open_data, reopen, some_of
 from chainrule.cli.texts import text_model, text_options
-from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError
+from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
 if TYPE_CHECKING:
-    from chainrule.data import Dataset
+    from chainrule.data import Dataset, Stream
     from chainrule.engines.protocol import Engine
     from chainrule.run import Run
     from chainrule.training import Callback
@@ -104,7 +104,7 @@ class Session:
     run: Run
     folder: Path
     plan: Plan
-    part: Dataset
+    part: Dataset | Stream
     validation: Dataset | None
     test: Dataset
     quiet: bool
@@ -126,7 +126,7 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
 
 def untrained(
     data: str, settings: Mapping[str, Any], plan: Plan, engine: str | Engine | None
-) -> tuple[Run, tuple[Dataset, Dataset | None, Dataset]]:
+) -> tuple[Run, tuple[Dataset | Stream, Dataset | None, Dataset]]:
     """A run before its first step, of what the options say, and its data: to train on, held out, and for the test."""
     from chainrule.fitting import prepare
     from chainrule.optimizers.schedules import steps_per_epoch
@@ -147,12 +147,13 @@ def untrained(
         as_images=wants_images(changes),
         text=text_options(settings),
     )
-    train.check_trainable()
+    known = some_of(train)
+    known.check_trainable()
     seed = settings.get("seed", 0)
     if not 0 <= seed < 2**32:
         raise ConfigurationError(f"--seed is a whole number from 0 to 4294967295, not {seed}")
     part, validation = _divided(train, plan, seed)
-    loss = choices.make_loss(train, settings.get("loss"), settings.get("label_smoothing"))
+    loss = choices.make_loss(known, settings.get("loss"), settings.get("label_smoothing"))
     wanted = [settings.get(name) for name in ("optimizer", "learning_rate", "momentum", "nesterov")]
     if train.preparation.symbols and wanted[0] is None:
         wanted[0] = "adam"  # rows of symbols that are rare hardly move at a rate that all others bear
@@ -162,12 +163,12 @@ def untrained(
         optimizer, settings.get("schedule"), settings.get("warmup"), each, plan.last_step(each)
     )
     if train.preparation.symbols and Path(settings.get("model", "")).suffix not in (".toml", ".py"):
-        model = text_model(settings.get("model"), train, settings)
+        model = text_model(settings.get("model"), known, settings)
     elif "model" in settings:
-        model = named_model(settings["model"], train, choices.count_outputs(train, loss), settings)
+        model = named_model(settings["model"], known, choices.count_outputs(known, loss), settings)
     else:
         dropout, normalised = settings.get("dropout"), bool(settings.get("batch_norm"))
-        model = choices.make_model(train, hidden, activation, loss, dropout, batch_norm=normalised)
+        model = choices.make_model(known, hidden, activation, loss, dropout, batch_norm=normalised)
     run = prepare(
         model,
         part,
@@ -187,12 +188,14 @@ def untrained(
     return run, (part, validation, test)
 
 
-def _divided(train: Dataset, plan: Plan, seed: int) -> tuple[Dataset, Dataset | None]:
+def _divided(train: Dataset | Stream, plan: Plan, seed: int) -> tuple[Dataset | Stream, Dataset | None]:
     """What is trained on, with the weights of its classes, and what is held out."""
+    from chainrule.data import Stream
+
     part, validation = hold_out(train, plan.validation, seed)
     if plan.class_weights is None:
         return part, validation
-    if part.labels is None:
+    if isinstance(part, Stream) or part.labels is None:
         raise ConfigurationError("--class-weights is for classes, and the target is a number to be predicted")
     return part.weigh_classes("balanced"), validation
 
@@ -231,7 +234,7 @@ def go_on(folder: Path, lasting: Mapping[str, Any], typed: str, quiet: bool) -> 
     return Session(run, folder, plan, part, validation, test, quiet)
 
 
-def _told_schedule(run: Run, part: Dataset, old: Plan, plan: Plan) -> str:
+def _told_schedule(run: Run, part: Dataset | Stream, old: Plan, plan: Plan) -> str:
     """What becomes of a schedule that was made for fewer steps than there are to be."""
     from chainrule.optimizers.schedules import Schedule, steps_per_epoch
 
@@ -271,6 +274,12 @@ def finish(session: Session, watching: Sequence[Callback] = ()) -> int:
         raise NotFiniteError(
             f"{error}.\nA smaller --learning-rate is the first thing to try: this run had "
             f"{choices.told_optimizer(run.optimizer)}. What it was before this step is in {saving.saved or folder}"
+        ) from error
+    except StreamError as error:
+        again = command("train", "--resume", saving.saved or folder)
+        raise StreamError(
+            f"{error}.\nThe run is saved in {saving.saved or folder} as it is after {_place(run, session.part)}. When "
+            f"the text is what it was again: {again}"
         ) from error
     if run.stopped == "interrupted":
         return _tell_interrupted(session, saving.saved, bool(requests))
@@ -321,6 +330,6 @@ def _tell_interrupted(session: Session, saved: Path | None, terminated: bool) ->
     return TERMINATED if terminated else INTERRUPTED
 
 
-def _place(run: Run, part: Dataset) -> str:
+def _place(run: Run, part: Dataset | Stream) -> str:
     epochs = f"{run.epoch} epoch{'' if run.epoch == 1 else 's'}"
     return epochs + (f" and {run.offset:,} of {len(part):,} samples" if run.offset else "")

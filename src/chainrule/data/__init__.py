@@ -16,7 +16,8 @@ from chainrule.data.sequences import adding_problem, copy_task
 from chainrule.data.streams import Stream, stream
 from chainrule.data.tables import read_csv, read_prepared
 from chainrule.data.text.classified import read_texts, read_texts_as, texts
-from chainrule.data.text.corpus import language, language_stream, windows
+from chainrule.data.text.corpus import language, windows
+from chainrule.data.text.streaming import language_stream
 from chainrule.data.wholes import map_idx, map_npz
 
 __all__ = [

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from chainrule.data.streams import Stream
+    from chainrule.data.text import TextForm
 
 _TEXTS = ("tinyshakespeare", "thucnews-titles", "chinese-poetry")
 _NAMES = ("digits", "iris", "xor", "mnist", "fashion-mnist", *_TEXTS)
@@ -108,6 +113,27 @@ def load(
     )
 
 
+def load_or_stream(
+    name_or_path: str | Path, *, form: TextForm | None = None, **options: Any
+) -> tuple[Dataset | Stream, Dataset]:
+    """What `load` gives; but of a large text file, the training part comes as a stream, read as it is needed.
+
+    ``form`` is that of an earlier call, if there was one: it saves going through the file for a vocabulary.
+    """
+    from chainrule.data.text import streaming
+
+    path = Path(name_or_path)
+    is_large = path.suffix.lower() == ".txt" and path.is_file() and path.stat().st_size > streaming.LARGE
+    if not is_large or str(name_or_path) in _NAMES:
+        return load(name_or_path, **options)
+    told, given = str(path), {"target": None, "ignore": (), "task": None, **options}
+    images = [given.get("size"), given.get("colour"), given.get("fit", "crop"), given.get("skip_damaged", False)]
+    _refuse_image_options(told, *images)
+    _refuse_beside_text(told, given["target"], given["ignore"], given["task"], given.get("text"), given.get("images"))
+    tokens, length = given.get("tokens") or "characters", given.get("length") or 64
+    return streaming.large_language(path, length=length, tokens=tokens, form=form)
+
+
 def _load_text(
     path: Path,
     name: str,
@@ -122,9 +148,7 @@ def _load_text(
     progress: Progress | None,
 ) -> tuple[Dataset, Dataset]:
     told, used = name or str(path), tokens or "characters"
-    if images:
-        raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {told} is text")
-    if column is not None and not name:
+    if column is not None and not name and not images:
         from chainrule.data.text.classified import read_texts
 
         if path.suffix.lower() not in _TABLES:
@@ -134,9 +158,7 @@ def _load_text(
         if ignore or (task or "classification") != "classification":
             raise ConfigurationError("of texts, a class is predicted, and from them alone: no ignore, no regression")
         return read_texts(_file(path), column, target, tokens=used, length=length, seed=seed)
-    if column is not None:
-        raise ConfigurationError(f"text={column!r} names a column of a .csv or .tsv file, and {told} is none")
-    _refuse_table_options(told, target, ignore, None if task == "language-model" else task)
+    _refuse_beside_text(told, target, ignore, task, column, images)
     if name:
         from chainrule.data.text.named import text_by_name
 
@@ -177,6 +199,16 @@ def _refuse_table_options(name: str, target: str | None, ignore: Sequence[str], 
     for option, value in {"target": target, "ignore": ignore, "task": task}.items():
         if value:
             raise ConfigurationError(f"{option}={value!r} is for tables; {name} is none, its targets are set")
+
+
+def _refuse_beside_text(
+    told: str, target: str | None, ignore: Sequence[str], task: str | None, column: str | None, images: bool | None
+) -> None:
+    if images:
+        raise ConfigurationError(f"images=True is for {', '.join(_WITH_IMAGES)}; {told} is text")
+    if column is not None:
+        raise ConfigurationError(f"text={column!r} names a column of a .csv or .tsv file, and {told} is none")
+    _refuse_table_options(told, target, ignore, None if task == "language-model" else task)
 
 
 def _refuse_image_options(name: str, size: object, colour: str | None, fit: str, skip_damaged: bool) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.data import Dataset, language, language_stream, windows
-from chainrule.errors import DataError, StreamError
+from chainrule.data import Dataset, language, windows
+from chainrule.errors import DataError
 
 
 @pytest.mark.parametrize("count", [4, 5, 7, 8, 9, 23])
@@ -59,40 +57,3 @@ def test_symbols_are_checked() -> None:
         Dataset(np.array([[0.5, 1]]), preparation=form)
     with pytest.raises(DataError, match="no quantities"):
         Dataset(np.array([[0, 1]]), preparation=form).standardize()
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "corpus.txt"
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize("piece", [17, 100, 1 << 20])
-def test_a_stream_has_the_windows_of_the_whole(tmp_path: Path, piece: int) -> None:
-    text = "".join(f"line {n} of a text\n" for n in range(31))
-    data = language_stream(write(tmp_path, text), length=8, piece=piece, shuffle=False)
-    form = data.preparation.text
-    assert form is not None
-    inputs, targets, weights = windows(form.numbers(text), 8)
-    whole = data.take(10_000)
-    assert isinstance(whole, Dataset)
-    np.testing.assert_array_equal(whole.inputs, inputs)
-    np.testing.assert_array_equal(whole.targets, targets)
-    np.testing.assert_array_equal(whole.weights, weights)
-
-
-def test_a_stream_is_shuffled_by_the_epoch_alone(tmp_path: Path) -> None:
-    data = language_stream(write(tmp_path, "to be or not to be\n" * 50), length=8, tokens="characters")
-    first, again, second = (np.concatenate([c["inputs"] for c in data.chunks(epoch)]) for epoch in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert (first != second).any()
-    np.testing.assert_array_equal(sorted(map(tuple, first)), sorted(map(tuple, second)))
-
-
-def test_a_stream_of_a_file_that_shrinks_breaks_off(tmp_path: Path) -> None:
-    path = write(tmp_path, "to be or not to be\n" * 50)
-    data = language_stream(path, length=8, piece=100)
-    assert len(data) == 119
-    write(tmp_path, "to be or not to be\n" * 10)
-    with pytest.raises(StreamError, match="was 950 bytes long, and ended after 190"):
-        list(data.chunks())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
 from chainrule.data.preparation import Preparation
-from chainrule.data.streams import Stream, stream
 from chainrule.data.text.form import TextForm, make_vocabulary, told_unknown
 from chainrule.data.text.reading import TextFile
 from chainrule.data.text.tokenizing import Tokenizer, chosen
 from chainrule.errors import ConfigurationError, DataError
-from chainrule.keys import Key
 
 Tokens = NDArray[np.int32]
 _FEW = 5
@@ -109,79 +106,9 @@ def language(
     return found[0], found[1]
 
 
-def language_stream(
-    path: str | Path,
-    *,
-    length: int = 64,
-    tokens: str | Tokenizer = "characters",
-    min_count: int = 1,
-    most: int | None = None,
-    form: TextForm | None = None,
-    seed: int = 0,
-    piece: int = 1 << 20,
-    shuffle: bool = True,
-) -> Stream:
-    """A text file that need not fit into memory, as a stream of windows to learn the next token from.
-
-    It is read ``piece`` bytes at a time, once in each epoch, and once at first for its vocabulary, unless another's
-    ``form`` is given (``train.preparation.text``). The windows of a piece come in an order made of seed and epoch;
-    what is left at its end goes on into the next, and what is left of the last, less than a window, comes as the last
-    window of `windows` does.
-
-    Raises StreamError, naming file and byte, where the file is not text, or becomes shorter while it is read.
-    """
-    file = TextFile(path)
-    if form is None:
-        used = chosen(tokens, file.pieces(piece))
-        lossless = used.kind == "characters" and min_count == 1 and most is None
-        vocabulary = make_vocabulary(
-            used,
-            (token for text in _whole_lines(file, piece) for token in used.split(text)),
-            min_count=min_count,
-            most=most,
-            padding=False,
-            unknown=not lossless,
-        )
-        form = TextForm(used, vocabulary, length)
-    known = form
-
-    def chunks(epoch: int) -> Iterator[tuple[Tokens, Tokens, NDArray[np.float32]]]:
-        rest, number, last = np.zeros(0, np.int32), 0, np.zeros(0, np.int32)
-        for text in _whole_lines(file, piece):
-            row = np.concatenate([rest, known.numbers(text, file.name)])
-            full = (len(row) - 1) // known.length * known.length if len(row) else 0
-            if full > 0:
-                inputs, targets, weights = windows(row[: full + 1], known.length, source=file.name)
-                order = np.arange(len(inputs))
-                if shuffle:
-                    order = Key(seed).child("windows").child(epoch).child(number).permutation(len(inputs))
-                yield inputs[order], targets[order], weights[order]
-                last = row[full - known.length : full]
-                number += 1
-            rest = row[full:]
-        if len(rest) > 1:  # the end, with what came before it in front
-            inputs, targets, weights = windows(np.concatenate([last, rest]), known.length, source=file.name)
-            yield inputs[-1:], targets[-1:], weights[-1:]
-
-    return stream(chunks, preparation=Preparation(text=form), name=file.path.stem)
-
-
-def _whole_lines(file: TextFile, piece: int) -> Iterator[str]:
-    """The text in pieces that end where lines end, so that no word is cut; a line longer than a piece is."""
-    rest = ""
-    for text in file.pieces(piece):
-        rest += text
-        cut = rest.rfind("\n") + 1 or (len(rest) if len(rest) >= piece else 0)
-        if cut:
-            yield rest[:cut]
-            rest = rest[cut:]
-    if rest:
-        yield rest
-
-
-def language_as(path: str | Path, preparation: Preparation) -> Dataset:
+def language_as(path: str | Path | TextFile, preparation: Preparation) -> Dataset:
     """A further text, whole, in the form of a preparation from an earlier one: to evaluate."""
-    form, file = preparation.text, TextFile(path)
+    form, file = preparation.text, path if isinstance(path, TextFile) else TextFile(path)
     if form is None:
         raise DataError(f"{file.name}: this run was not trained on text")
     numbers = form.numbers(file.read(), file.name)
