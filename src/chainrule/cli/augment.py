@@ -39,7 +39,8 @@ def augment(
 
     from chainrule.cli.running import writable
     from chainrule.cli.screen import say
-    from chainrule.cli.sources import open_data, some_of
+    from chainrule.cli.sources import open_data
+    from chainrule.cli.texts import some_of
     from chainrule.explain.augmented import draw_augmented
 
     for name, value, least, most in (

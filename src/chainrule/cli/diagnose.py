@@ -88,7 +88,7 @@ def _is_data(name: str) -> bool:
 
 def _tried(data: str, target: str | None, engine: str | None) -> tuple[Run, Dataset]:
     """A network as train would make it, after a few steps, and what it learned from."""
-    from chainrule.cli.sources import some_of
+    from chainrule.cli.texts import some_of
     from chainrule.cli.training import Plan, untrained
 
     run, (part, _, _) = untrained(data, {} if target is None else {"target": target}, Plan(), engine)

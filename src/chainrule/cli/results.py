@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.cli.drawing import draw, is_picture, side_by_side
 from chainrule.cli.screen import Piece, figure, say, say_all, say_entry, share, shows, width
-from chainrule.cli.sources import some_of
-from chainrule.cli.texts import tell_language
+from chainrule.cli.texts import some_of, tell_language
 from chainrule.errors import DataError
 from chainrule.metrics import (
     R2,

@@ -117,17 +117,6 @@ def hold_out(train: Dataset | Stream, fraction: float, seed: int) -> tuple[Datas
     return train.split(fraction, seed)
 
 
-def some_of(data: Dataset | Stream) -> Dataset:
-    """Data that lie in memory: all of them, or, of a stream, the first."""
-    from chainrule.data import Stream
-
-    if not isinstance(data, Stream):
-        return data
-    head = data.head
-    assert not isinstance(head, dict)
-    return head
-
-
 def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tuple[Dataset, str]:
     """The samples to look at, and what they are in words: the run's own test part, or data that were named."""
     if data is None:

@@ -12,7 +12,7 @@ from chainrule.cli.choices import told_optimizer, told_regularizer
 from chainrule.cli.imaging import told_augmentation
 from chainrule.cli.running import command
 from chainrule.cli.screen import figure, say, say_entry
-from chainrule.cli.sources import some_of
+from chainrule.cli.texts import some_of
 
 if TYPE_CHECKING:
     from chainrule.cli.training import Plan

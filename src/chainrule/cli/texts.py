@@ -76,9 +76,19 @@ def _units(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def some_of(data: Dataset | Stream) -> Dataset:
+    """Data that lie in memory: all of them, or, of a stream, the first."""
+    from chainrule.data import Stream
+
+    if not isinstance(data, Stream):
+        return data
+    head = data.head
+    assert not isinstance(head, dict)
+    return head
+
+
 def tell_language(run: Run, data: Dataset, name: str, baseline: Dataset | Stream | None) -> None:
     """How well the next token is told: bits a token, and what it would be by how often each comes."""
-    from chainrule.cli.sources import some_of
     from chainrule.data.text.corpus import bits_by_counts
 
     assert data.targets is not None

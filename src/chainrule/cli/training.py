@@ -15,8 +15,8 @@ from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
-from chainrule.cli.sources import hold_out, open_data, reopen, some_of
-from chainrule.cli.texts import text_model, text_options
+from chainrule.cli.sources import hold_out, open_data, reopen
+from chainrule.cli.texts import some_of, text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
 if TYPE_CHECKING:
