@@ -33,6 +33,9 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     if t.row < 0:
         vectors = min(4, -(-t.size[t.column] // lanes))
     height = t.size.get(t.row, 1)
+    if height == 1 and not t.paired:
+        # A single row is read through once: what it lacks in rows, the tile has in vectors that lie side by side.
+        vectors = min(8, -(-t.size[t.column] // lanes))
     rows = tile_rows(height)
     shared = t.out_axes[part.axis] if part is not None else -2
     joint = t.joint if shared not in t.joint else ()
