@@ -5,7 +5,8 @@
     ChainruleError
     ├─ GraphError                a graph cannot be built or is not well formed
     │  ├─ ShapeError             the shapes of two operands do not fit
-    │  └─ DtypeError             the dtypes of two operands do not fit
+    │  ├─ DtypeError             the dtypes of two operands do not fit
+    │  └─ CannotGoOnError        a layer cannot go on with a sequence one position at a time
     ├─ ConfigurationError        a setting has no meaning here (also a ValueError)
     ├─ DataError                 the data cannot be used: file, row and column are named
     │  ├─ DownloadError          a data set could not be fetched
@@ -36,6 +37,10 @@ class ShapeError(GraphError):
 
 class DtypeError(GraphError):
     """The dtypes of two operands do not fit."""
+
+
+class CannotGoOnError(GraphError):
+    """A layer cannot go on with a sequence one position at a time; text is then made by the whole window each time."""
 
 
 class ConfigurationError(ChainruleError, ValueError):

@@ -12,7 +12,6 @@ import chainrule as cr
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.keys import Key
 from chainrule.training import Sampling
-from chainrule.training.stepping import Stepper, steps_alone
 
 LOGITS = np.log([0.4, 0.1, 0.3, 0.2])
 
@@ -83,47 +82,6 @@ def test_the_same_seed_is_the_same_text(run: cr.Run, tmp_path: Path) -> None:
     again = cr.load(run.save(tmp_path / "run"))
     assert again.generate("to ", 40, temperature=0.7, top_k=5, top_p=0.95, seed=1) == first
     assert again.preparation == run.preparation
-
-
-def test_step_by_step_is_the_same_as_the_whole(run: cr.Run) -> None:
-    form = run.preparation.text
-    assert form is not None
-    tokens = form.numbers("to be or not").tolist()
-    whole = run.outputs(np.array([tokens], np.int32))[0]
-    tell = Stepper(run.model, run.known_layers(), run.engine, run.dtype, run.arrays)
-    for count, token in enumerate(tokens):
-        np.testing.assert_allclose(tell([token]), whole[count], rtol=1e-4, atol=1e-5)
-    again = Stepper(run.model, run.known_layers(), run.engine, run.dtype, run.arrays)
-    np.testing.assert_allclose(again(tokens), whole[-1], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "layers",
-    [
-        [cr.LSTM(6, sequences=True), cr.LayerNorm(), cr.GRU(5, sequences=True)],
-        [cr.SimpleRNN(6, sequences=True), cr.Dropout(0.5)],
-    ],
-)
-def test_several_layers_step_by_step(layers: list[Any]) -> None:
-    train, _ = cr.data.language("to be or not to be, that is the question. " * 10, length=8)
-    model = cr.Chain(cr.Embedding(15, 4), *layers, cr.Dense(15))
-    run = cr.prepare(model, train, dtype="float64", engine="reference")
-    assert steps_alone(model)
-    tell = Stepper(model, run.known_layers(), run.engine, run.dtype, run.arrays)
-    row = train.inputs[3]
-    np.testing.assert_allclose(tell(row.tolist()), run.outputs(row[None])[0, -1], rtol=1e-10)
-
-
-def test_what_cannot_be_taken_step_by_step() -> None:
-    lstm = cr.LSTM(4, sequences=True)
-    for model in (
-        cr.Chain(cr.Embedding(3, 4), cr.Dense(3)),
-        cr.Chain(cr.Embedding(3, 4), cr.Conv1D(4, 2), lstm, cr.Dense(3)),
-        cr.Chain(cr.Embedding(3, 4), cr.LSTM(4, sequences=True, backwards=True), cr.Dense(3)),
-        cr.Masked(cr.Chain(cr.Embedding(3, 4), lstm, cr.Dense(3))),
-    ):
-        assert not steps_alone(model)
-    assert steps_alone(cr.Chain(cr.Embedding(3, 4), lstm, cr.Dense(3)))
 
 
 def test_a_text_longer_than_the_positions_goes_on_by_its_end() -> None:

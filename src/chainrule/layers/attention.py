@@ -6,7 +6,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, DtypeError, ShapeError
+from chainrule.errors import CannotGoOnError, ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import Node
 from chainrule.graph.composites import composite
 from chainrule.layers.checking import check_range
@@ -81,19 +81,37 @@ class MultiHeadAttention:
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, time, n) -> the same."""
         x, memory, mask = self._checked(scope, inputs)
+        query, key, value = self._parts(scope, x, memory, 0)
+        weights = attention_weights(query, key, mask, self.causal)
+        if self.dropout:
+            weights = scope.apply(Dropout(self.dropout), weights, name="dropout")
+        return where(mask_of(scope, x), self._mixed(scope, weights, where(mask, value)))
+
+    def go_on(self, scope: Scope, *inputs: Node) -> Node:
+        """The next position, (batch, 1, n) -> the same: keys and values of those before it are kept."""
+        if not self.causal or len(inputs) != 1 or scope.mask is not None:
+            raise CannotGoOnError("only causal attention of a sequence without padding to itself goes on step by step")
+        x, _, _ = self._checked(scope, inputs)
+        query, key, value = self._parts(scope, x, x, scope.position)
+        keys, values = scope.so_far("keys", key), scope.so_far("values", value)
+        seen = graph.le(graph.iota(scope.positions), graph.broadcast(scope.position, [0], [scope.positions]))
+        weights = attention_weights(query, keys, graph.broadcast_to(seen, keys.shape[:2]))
+        return self._mixed(scope, weights, values)
+
+    def _parts(self, scope: Scope, x: Node, memory: Node, start: int | Node) -> tuple[Node, Node, Node]:
+        """Queries, keys and values, (batch, time, heads, d) each."""
         width = x.shape[-1]
         query, key, value = (
             self._cut(scope.apply(Dense(width, bias=self.bias), of, name=name))
             for name, of in (("query", x), ("key", memory), ("value", memory))
         )
-        if self.rotary:
-            query, key = rotated(query), rotated(key)
-        weights = attention_weights(query, key, mask, self.causal)
-        if self.dropout:
-            weights = scope.apply(Dropout(self.dropout), weights, name="dropout")
-        mixed = graph.contract(weights, where(mask, value), "bhqk,bkhd->bqhd")
-        y = scope.apply(Dense(width, bias=self.bias), graph.reshape(mixed, x.shape), name="output")
-        return where(mask_of(scope, x), y)
+        return (rotated(query, start), rotated(key, start), value) if self.rotary else (query, key, value)
+
+    def _mixed(self, scope: Scope, weights: Node, value: Node) -> Node:
+        mixed = graph.contract(weights, value, "bhqk,bkhd->bqhd")
+        batch, time, heads, size = mixed.shape
+        together = graph.reshape(mixed, (batch, time, heads * size))
+        return scope.apply(Dense(heads * size, bias=self.bias), together, name="output")
 
     def _cut(self, x: Node) -> Node:
         *rows, width = x.shape

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, DtypeError, ShapeError
+from chainrule.errors import CannotGoOnError, ConfigurationError, DtypeError, ShapeError
 from chainrule.graph import Node
 from chainrule.initializers import Initializer, Normal
 from chainrule.layers.scope import Scope, one_input
@@ -39,6 +39,15 @@ class SinusoidalPositions:
         angles = _angles(time, -(-width // 2), width, self.base)
         places = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(time, -1)[:, :width]
         return x + graph.broadcast_to(graph.constant(places, x.dtype), x.shape)
+
+    def go_on(self, scope: Scope, *inputs: Node) -> Node:
+        """The next position, (batch, 1, n) -> the same."""
+        x = _sequences(scope, one_input(inputs))
+        width = x.shape[-1]
+        angles = _angles_at(scope.position, -(-width // 2), width, self.base)
+        pairs = [graph.reshape(part, (-1, 1)) for part in (graph.sin(angles), graph.cos(angles))]
+        here = graph.reshape(graph.concatenate(pairs, 1), (-1,))[:width]
+        return x + graph.broadcast_to(graph.cast(here, x.dtype), x.shape)
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,20 @@ class LearnedPositions:
         weight = scope.parameter("weight", (self.length, width), self.weight or Normal(0.02))
         return x + graph.broadcast_to(weight[:time], x.shape)
 
+    def go_on(self, scope: Scope, *inputs: Node) -> Node:
+        """The next position, (batch, 1, n) -> the same."""
+        x = _sequences(scope, one_input(inputs))
+        if scope.positions > self.length:
+            raise CannotGoOnError(f"there are {self.length} places, and {scope.positions} are wanted")
+        weight = scope.parameter("weight", (self.length, x.shape[-1]), self.weight or Normal(0.02))
+        return x + graph.broadcast_to(graph.gather(weight, scope.position), x.shape)
 
-def rotated(x: Node, start: int = 0, base: float = 10000.0) -> Node:
+
+def rotated(x: Node, start: int | Node = 0, base: float = 10000.0) -> Node:
     """Queries or keys (batch, time, heads, d), turned by their places, so that a product of two knows their distance.
 
-    The pair (xₖ, xₖ₊ₘ), m = d/2, turns by the angle t / base^(2k/d) at place t, counted from ``start``.
+    The pair (xₖ, xₖ₊ₘ), m = d/2, turns by the angle t / base^(2k/d) at place t, counted from ``start``, a number, or
+    an int32 scalar for one step alone.
 
     Differs from: the paper, where pairs are neighbours, (x₂ₖ, x₂ₖ₊₁): the same but for the order of the features.
 
@@ -91,10 +109,19 @@ def rotated(x: Node, start: int = 0, base: float = 10000.0) -> Node:
     _, time, _, size = x.shape
     if size % 2:
         raise ShapeError(f"rotary places turn pairs, and a head of width {size} is odd")
-    angles = _angles(time, size // 2, size, base, start)
+    if isinstance(start, Node):
+        if time != 1:
+            raise ShapeError(f"a start that is a node turns one step, and {time} came")
+        turns = _angles_at(start, size // 2, size, base)
+        sine, cosine = graph.sin(turns), graph.cos(turns)
+        factors = [graph.concatenate(pair) for pair in ((cosine, cosine), (-sine, sine))]
+    else:
+        angles = _angles(time, size // 2, size, base, start)
+        pairs = (np.cos(angles),) * 2, (-np.sin(angles), np.sin(angles))
+        factors = [graph.constant(np.concatenate(pair, -1)) for pair in pairs]
     cos, sin = (
-        graph.broadcast(graph.constant(np.concatenate(pair, -1), x.dtype), [0, 2], [x.shape[0], x.shape[2]])
-        for pair in ((np.cos(angles),) * 2, (-np.sin(angles), np.sin(angles)))
+        graph.broadcast(graph.reshape(graph.cast(one, x.dtype), (time, size)), [0, 2], [x.shape[0], x.shape[2]])
+        for one in factors
     )
     turned = graph.concatenate([x[:, :, :, size // 2 :], x[:, :, :, : size // 2]], -1)
     return x * cos + turned * sin
@@ -103,6 +130,12 @@ def rotated(x: Node, start: int = 0, base: float = 10000.0) -> Node:
 def _angles(time: int, count: int, width: int, base: float, start: int = 0) -> NDArray[np.float64]:
     places, pairs = np.arange(start, start + time, dtype=np.float64), np.arange(count, dtype=np.float64)
     return places[:, None] / base ** (2 * pairs / width)
+
+
+def _angles_at(place: Node, count: int, width: int, base: float) -> Node:
+    """The same at one place, (count,): in float64, since those of late places are large."""
+    pairs = np.arange(count, dtype=np.float64)
+    return graph.broadcast_to(graph.cast(place, "float64"), (count,)) / graph.constant(base ** (2 * pairs / width))
 
 
 def _check_base(who: str, base: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Protocol
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, DtypeError, GraphError, ShapeError
+from chainrule.errors import CannotGoOnError, ConfigurationError, DtypeError, GraphError, ShapeError
 from chainrule.graph import Node
 from chainrule.initializers import Constant
 from chainrule.layers.masking import mask_of
@@ -69,6 +69,12 @@ class Looping:
             raise ShapeError("takes a sequence, and got nothing")
         return self.unroll(scope, *inputs)[0]
 
+    def go_on(self, scope: Scope, *inputs: Node) -> Node:
+        """The next position, (batch, 1, features) -> (batch, 1, units), from the state after those before it."""
+        if len(inputs) != 1 or not self.sequences or self.backwards:
+            raise CannotGoOnError("only a layer that goes forwards and gives each output goes on step by step")
+        return self.unroll(scope, *inputs)[0]
+
     def unroll(self, scope: Scope, x: Node, *start: Node) -> tuple[Node, State]:
         """What comes out, and the state after the last step, for a layer that hands it to another."""
         self._check_input(scope, x)
@@ -90,9 +96,12 @@ class Looping:
 
         lasts, stacks = graph.scan(body, given, rows, reverse=self.backwards)
         for place, one in enumerate(scope.record.applied[met:], met):
-            scope.record.applied[place] = replace(one, node=None)  # inside the loop there is no one value to look at
-        if self.carry:
-            for number, last in enumerate(lasts):
+            # Inside the loop there is no one value to look at.
+            scope.record.applied[place] = replace(one, node=None, given=())
+        for number, last in enumerate(lasts):
+            if scope.record.going is not None:
+                scope.hand_on(f"{CARRIED}.{number}", last)
+            elif self.carry and scope.training:
                 scope.update(f"{CARRIED}.{number}", last)
         if not self.sequences:
             return (lasts[in_state[0]] if in_state else self._last(stacks[0], mask)), tuple(lasts)
@@ -121,6 +130,8 @@ class Looping:
                                 for some in (shapes, [node.shape for node in start]))  # fmt: skip
                 raise ShapeError(f"its first state is {wanted}, and {came} came")
             return list(start)
+        if scope.record.going is not None:
+            return [scope.handed_on(f"{CARRIED}.{n}", shape) for n, shape in enumerate(shapes)]
         if self.carry and scope.training:
             return [scope.state(f"{CARRIED}.{n}", shape, Constant(0.0)) for n, shape in enumerate(shapes)]
         return [graph.full(shape, 0.0, scope.dtype) for shape in shapes]

@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from chainrule import graph
-from chainrule.errors import ConfigurationError, GraphError, ShapeError
+from chainrule.errors import ConfigurationError, DtypeError, GraphError, ShapeError
 from chainrule.graph import Node, Shape, origins
 from chainrule.initializers import Initializer
 
-PARAMETERS, STATE = "parameters", "state"
+PARAMETERS, STATE, HANDED = "parameters", "state", "handed"
 _SHIFTS_AND_SCALES = ("bias", "scale", "shift")
 
 
@@ -68,6 +68,22 @@ class Applied:
     depth: int
     #: The output itself, for whoever looks at the values of a layer.
     node: Node | None = field(default=None, compare=False, repr=False)
+    #: What it was given.
+    given: tuple[Node, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass
+class Going:
+    """Where a model stands that goes on with its sequences, one position at a time."""
+
+    #: How many positions came before this one, int32.
+    position: Node
+    #: How many there are at most.
+    positions: int
+    #: Whether a layer keeps something for each position, so that there may be no more.
+    bounded: bool = False
+    #: What layers hand on to the next position, by the name of the input that it is there.
+    handed: dict[str, Node] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,6 +104,8 @@ class Record:
     added: list[tuple[str, Node]] = field(default_factory=list)
     #: Patterns of what does not learn: layers that work as in prediction, and parameters that stay.
     frozen: tuple[str, ...] = ()
+    #: Where the model stands, if it is applied to one position of sequences of which others came before.
+    going: Going | None = None
 
     def declare(self, name: str, shape: Shape, dtype: str, initializer: Initializer) -> Node:
         """The node of the array of this name; the same node, or its update, if it was declared before."""
@@ -153,6 +171,51 @@ class Scope:
             self._refuse_behind_itself(name, value)
             self.record.values[full] = graph.stop_gradient(value)
 
+    @property
+    def position(self) -> Node:
+        """How many positions came before the one that a layer goes on by (`layers.going_on`): an int32 scalar."""
+        return self._going().position
+
+    @property
+    def positions(self) -> int:
+        """How many positions there are at most: asked by a layer that goes on, and cannot do so without end."""
+        self._going().bounded = True
+        return self._going().positions
+
+    def handed_on(self, name: str, shape: Sequence[int]) -> Node:
+        """What was handed on under this name at the position before, by a layer that goes on; at the first it is 0."""
+        return graph.input(self._handed(name), shape, self.dtype)
+
+    def hand_on(self, name: str, value: Node) -> None:
+        """What `handed_on` gives at the next position. A layer that is applied twice hands on twice."""
+        if value.dtype != self.dtype:
+            raise DtypeError(f"hands on {self.dtype}, and {name!r} is {value.dtype}; use graph.cast")
+        self._going().handed[self._handed(name)] = value
+
+    def so_far(self, name: str, x: Node) -> Node:
+        """What came at each position, (batch, positions, …), with x, (batch, 1, …), at this one; 0 at those to come.
+
+        Where positions have been forgotten, what stands at those to come is of before, and means nothing.
+        """
+        batch, _, *rest = x.shape
+        count = self.positions
+        here = graph.eq(graph.iota(count), graph.broadcast(self.position, [0], [count]))
+        here = graph.broadcast(here, [0, *range(2, x.rank)], [batch, *rest])
+        new = graph.broadcast(graph.reshape(x, (batch, *rest)), [1], [count])
+        known = graph.select(here, new, self.handed_on(name, (batch, count, *rest)))
+        self.hand_on(name, known)
+        return known
+
+    def _handed(self, name: str) -> str:
+        path = f"{HANDED}/{self._below(name)}"
+        times = sum(known.partition(" ")[0] == path for known in self._going().handed)
+        return f"{path} {times + 1}" if times else path
+
+    def _going(self) -> Going:
+        if self.record.going is None:
+            raise ConfigurationError(f"{self.path}: only a layer that goes on, by its go_on, has a position")
+        return self.record.going
+
     def add_loss(self, value: Node) -> None:
         """Something to be added to the loss of whatever this layer is a part of: a scalar, or a number a sample."""
         if value.rank > 1:
@@ -198,7 +261,7 @@ class Scope:
         line = len(record.applied)
         with origins.scope(path, absolute=True):
             try:
-                output = layer.apply(inner, *inputs) if hasattr(layer, "apply") else layer(*inputs)
+                output = self._output(layer, inner, inputs)
             except GraphError as error:
                 if getattr(error, "located", False):
                     raise
@@ -210,8 +273,14 @@ class Scope:
         if not isinstance(output, Node):
             raise ConfigurationError(f"layer {path} ({_title(layer)}) gave {type(output).__name__}, not a node")
         shapes = tuple(x.shape for x in inputs)
-        record.applied.insert(line, Applied(path, layer, shapes, output.shape, self.depth, output))
+        record.applied.insert(line, Applied(path, layer, shapes, output.shape, self.depth, output, inputs))
         return output
+
+    def _output(self, layer: AnyLayer, inner: Scope, inputs: tuple[Node, ...]) -> Node:
+        if self.record.going is not None and hasattr(layer, "go_on"):
+            output: Node = layer.go_on(inner, *inputs)
+            return output
+        return layer.apply(inner, *inputs) if hasattr(layer, "apply") else layer(*inputs)
 
     def _refuse_behind_itself(self, name: str, value: Node) -> None:
         """Raise where what a layer is to keep comes from what it gave before, through layers."""

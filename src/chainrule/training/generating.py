@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.data.text import TextForm
 from chainrule.engines.protocol import Array
-from chainrule.errors import ConfigurationError, DataError
+from chainrule.errors import CannotGoOnError, ConfigurationError, DataError
 from chainrule.keys import Key
 from chainrule.training.measuring import Measurable
 from chainrule.training.sampling import Sampling
-from chainrule.training.stepping import Stepper, steps_alone
+from chainrule.training.stepping import Stepper, first_seen
 
 #: The logits (samples, positions, symbols) of some tokens (samples, positions).
 Model = Callable[[Array], Array]
-#: The logits (symbols,) of what comes after some more tokens.
-Telling = Callable[[Sequence[int]], Array]
 
 
 class Generative(Measurable):
@@ -41,8 +39,10 @@ class Generative(Measurable):
         """Go on with a text: the prompt, and ``length`` tokens after it, drawn as `training.Sampling` says.
 
         The run has learned which token comes next (`chainrule.data.language`). The same seed gives the same text. A
-        chain of recurrent layers, and of layers for each position, carries its states along from the first token on;
-        any other model sees as many of the last tokens as it has learned with.
+        model whose layers can go on position by position (`layers.going_on`) keeps what came before; any other is
+        computed anew for each token. Recurrent layers carry their states along from the first token on; a model with
+        attention or learned places sees at most as many tokens as it has learned with: whenever they are so many, the
+        first half of them is forgotten.
 
         >>> import chainrule as cr
         >>> train, test = cr.data.language("abc" * 200, length=8)
@@ -52,48 +52,52 @@ class Generative(Measurable):
         """
         form = language_form(self.preparation, self._known_spec())
         sampling = Sampling(temperature, top_k, top_p)
-        tell: Telling = Windowed(self.outputs, form)
-        if steps_alone(self.model):
-            tell = Stepper(self.model, self.known_layers(), self.engine, self.dtype, self.arrays)
-        return form.decode(continued(tell, form, prompt, length, sampling, seed))
+        if not isinstance(length, int) or isinstance(length, bool) or length < 0:
+            raise ConfigurationError(f"length is how many tokens to add, 0 or more, not {length!r}")
+        known = [int(number) for number in form.numbers(prompt, "the prompt")]
+        if not known:
+            raise DataError(f"the prompt {prompt!r:.40} has no token; give one or more, such as the end of a line")
+        never = [number for number in (form.vocabulary.padding, form.vocabulary.unknown) if number is not None]
+        if len(never) >= form.symbols:
+            raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
+        numbers = Key(seed).child("generate").numbers(length)
+        stepper = self._stepper(form.length)
+        if stepper is not None:
+            fresh = stepper.continued(known, numbers, sampling, never, self.arrays)
+        else:
+            fresh = by_windows(self.outputs, form, known, numbers, sampling, never)
+        return form.decode([*known, *fresh])
+
+    def _stepper(self, positions: int) -> Stepper | None:
+        """What goes on with a text token by token; None for a model that cannot."""
+        key = "stepper", id(self.model), positions
+        if self.model is None:
+            return None
+        if key not in self._measures:
+            try:
+                layers = self.known_layers()
+                self._measures[key] = Stepper(self.model, layers, self.engine, self.dtype, positions)
+            except CannotGoOnError:
+                self._measures[key] = None
+        found: Stepper | None = self._measures[key]
+        return found
 
 
-def continued(tell: Telling, form: TextForm, prompt: str, length: int, sampling: Sampling, seed: int) -> Iterator[int]:
-    """The numbers of the prompt's tokens, and then of ``length`` more, one by one."""
-    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-        raise ConfigurationError(f"length is how many tokens to add, 0 or more, not {length!r}")
-    known = [int(number) for number in form.numbers(prompt, "the prompt")]
-    if not known:
-        raise DataError(f"the prompt {prompt!r:.40} has no token; give one or more, such as the end of a line")
-    vocabulary, key = form.vocabulary, Key(seed).child("generate")
-    never = [number for number in (vocabulary.padding, vocabulary.unknown) if number is not None]
-    if len(never) >= form.symbols:
-        raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
-    yield from known
-    for place in range(length):
-        known = [sampling.draw(tell(known), key.child(place), never)]
-        yield known[0]
+def by_windows(
+    model: Model, form: TextForm, known: Sequence[int], numbers: Array, sampling: Sampling, never: Collection[int]
+) -> Iterator[int]:
+    """One token after the other, drawn by these numbers: each by all that is seen, at the first positions of a window.
 
-
-class Windowed:
-    """The last `TextForm.length` tokens there are, at the first positions of a window, through the whole model.
-
-    What stands after them it must not look at, and it is refused if it does.
+    What stands after them the model must not look at, and it is refused if it does.
     """
-
-    def __init__(self, model: Model, form: TextForm) -> None:
-        self._model, self._form = model, form
-        self._known: list[int] = []
-
-    def __call__(self, tokens: Sequence[int]) -> Array:
-        """The logits of what comes after these tokens, and all those before."""
-        if not self._known:
-            _refuse_foresight(self._model, self._form, list(tokens))
-        self._known = [*self._known, *tokens][-self._form.length :]
-        window = np.zeros((1, self._form.length), np.int32)
-        window[0, : len(self._known)] = self._known
-        logits: Array = self._model(window)[0, len(self._known) - 1]
-        return logits
+    tokens = list(known)
+    _refuse_foresight(model, form, tokens)
+    for number in numbers:
+        seen = tokens[first_seen(len(tokens), form.length) :]
+        window = np.zeros((1, form.length), np.int32)
+        window[0, : len(seen)] = seen
+        tokens.append(sampling.choose(model(window)[0, len(seen) - 1], float(number), never))
+        yield tokens[-1]
 
 
 def language_form(preparation: Any, spec: Any) -> TextForm:

@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.errors import ConfigurationError
 from chainrule.keys import Key
 
+#: What a sum of probabilities may lack by rounding, and still be all of them.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -55,15 +58,19 @@ class Sampling:
             p[order[self.top_k :]] = 0.0
         p /= p.sum()
         if self.top_p is not None:
-            reached = np.searchsorted(np.cumsum(p[order]), self.top_p - 1e-12)
+            reached = np.searchsorted(np.cumsum(p[order]), self.top_p - ROUNDING)
             p[order[reached + 1 :]] = 0.0
             p /= p.sum()
         return p
 
     def draw(self, logits: ArrayLike, key: Key, never: Collection[int] = ()) -> int:
         """The number of a symbol, by the key."""
+        return self.choose(logits, float(key.uniform(())), never)
+
+    def choose(self, logits: ArrayLike, number: float, never: Collection[int] = ()) -> int:
+        """The first symbol at which the sum of probabilities is above a number from 0 to 1."""
         p = self.probabilities(logits, never)
-        found = int(np.searchsorted(np.cumsum(p), float(key.uniform(())), side="right"))
+        found = int(np.searchsorted(np.cumsum(p), number, side="right"))
         return min(found, int(np.flatnonzero(p)[-1]))  # a sum of probabilities may end a little below 1
 
 

@@ -1,101 +1,174 @@
-"""A recurrent language model one token at a time: its states are handed on, so that nothing is computed twice."""
+"""A language model one token at a time: what its layers keep is handed on, so that nothing is computed twice.
+
+One graph takes a token, goes on by a position and draws the next, so that many tokens come from one call of an engine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.engines.protocol import Array, Engine
-from chainrule.graph import Node
-from chainrule.layers import Chain, Dense, Dropout, Embedding, LayerNorm
-from chainrule.layers.recurrence import Looping
-from chainrule.layers.scope import AnyLayer, Scope
-from chainrule.training.batch import Batch, DataSpec
-from chainrule.training.step import StepState, build_measure
+from chainrule import graph
+from chainrule.engines.protocol import Array, Engine, Program
+from chainrule.errors import CannotGoOnError, ConfigurationError, GraphError
+from chainrule.graph import Build, Graph, Node, scope
+from chainrule.layers.going_on import each_by_itself
+from chainrule.layers.scope import AnyLayer, Applied, Going, Record
+from chainrule.training.drawing import drawn, settings
+from chainrule.training.sampling import Sampling
+from chainrule.training.step import StepState
 
-#: Layers that treat each position by itself.
-_EACH = (Embedding, Dense, Dropout, LayerNorm)
+#: Tokens that one call of the engine takes at most, so that Ctrl-C is answered soon.
+_BLOCK = 64
+
+Layers = Sequence[tuple[AnyLayer, str]]
+
+
+def first_seen(known: int, positions: int) -> int:
+    """The token that stands at the first position, where so many are known.
+
+    All are seen while there are positions for them; then the first half is forgotten, each time that they are full.
+
+    >>> [first_seen(known, 4) for known in (1, 4, 5, 6, 7, 8)]
+    [0, 0, 2, 2, 4, 4]
+    """
+    forgotten = positions - positions // 2
+    return max(-(-(known - positions) // forgotten), 0) * forgotten
 
 
 class Stepper:
-    """The logits of one token after the other, (symbols,), by a chain of layers of which some hand on a state.
+    """A model that goes on token by token, for at most so many ``positions`` where it keeps something for each.
 
-    ``layers`` are those of the training step, each with its path there; ``state`` has the parameters by name.
+    ``layers`` are those of the training step, each with its path there; they say by `go_on` how they go on, and
+    what treats each position by itself needs not. Raises `CannotGoOnError` for a model that cannot.
     """
 
-    def __init__(
-        self, model: Any, layers: tuple[tuple[AnyLayer, str], ...], engine: Engine, dtype: str, state: dict[str, Array]
-    ) -> None:
-        path = {id(layer): path for layer, path in layers}
-        looping = {place: _Unrolled(layer) for place, layer in enumerate(model.layers) if isinstance(layer, Looping)}
-        parts = [looping.get(place, layer) for place, layer in enumerate(model.layers)]
-        sizes = [size for one in looping.values() for size in one.layer.sizes]
-        shapes = [size if isinstance(size, tuple) else (size,) for size in sizes]
-        step = _Step(tuple(parts), tuple(looping.values()))
-        known = [*layers, (step, path[id(model)]), *((one, path[id(one.layer)]) for one in looping.values())]
+    def __init__(self, model: AnyLayer, layers: Layers, engine: Engine, dtype: str, positions: int) -> None:
+        self._model, self._layers, self._engine = model, layers, engine
+        self._dtype, self._positions = dtype, positions
+        self._programs: dict[Any, tuple[Program, dict[str, Array], bool]] = {}
+        refuse_mixing(model, layers, dtype, positions)
+        self._graph(None)
 
-        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
-            logits = state.apply(step, batch["token"], *(batch[f"state {n}"] for n in range(len(shapes))))
-            ends = [end for one in step.looping for end in one.ends]
-            return {"logits": logits, **{f"state {n}": end for n, end in enumerate(ends)}}
+    def logits(self, tokens: Sequence[int], state: Mapping[str, Array]) -> Array:
+        """What the model says after each of some tokens, (tokens, symbols), from the first on."""
+        program, first, _ = self._built(None)
+        each = {"given": np.array(tokens, np.int32), "position": np.arange(len(tokens), dtype=np.int32)}
+        found: Array = program.repeat(first, _fixed(program, first, state), each)[1]["logits"]
+        return found
 
-        arrays: dict[str, Any] = {"token": ((1,), "int32")}
-        arrays |= {f"state {n}": (shape, dtype) for n, shape in enumerate(shapes)}
-        self._program = engine.compile(build_measure(measure, DataSpec(1, arrays), 1, dtype, known).graph)
-        self._fixed = {name: state[name] for name in self._program.graph.inputs if name in state}
-        self._states = {f"state {n}": np.zeros((1, *shape), dtype) for n, shape in enumerate(shapes)}
+    def continued(
+        self,
+        known: Sequence[int],
+        numbers: Array,
+        sampling: Sampling,
+        never: Collection[int],
+        state: Mapping[str, Array],
+    ) -> Iterator[int]:
+        """One token after the other, drawn by these numbers, after those that are known."""
+        program, first, bounded = self._built(sampling, tuple(never))
+        given = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
+        fixed = {**_fixed(program, first, state), **given}
+        tokens, done = list(known), 0
+        while done < len(numbers):
+            seen = tokens[first_seen(len(tokens), self._positions) if bounded else 0 :]
+            room = self._positions - len(seen) + 1 if bounded else len(numbers)
+            # The tokens that are seen are given; with the last of them begins what is drawn.
+            count = min(room, len(numbers) - done)
+            places = np.arange(len(seen) - 1 + count, dtype=np.int32)
+            taken = np.full(len(places), -1, np.int32)
+            taken[: len(seen)] = seen
+            used = np.zeros(len(places))
+            used[len(seen) - 1 :] = numbers[done : done + count]
+            now: Mapping[str, Array] = first
+            for begin in range(0, len(places), _BLOCK):
+                part = slice(begin, begin + _BLOCK)
+                each: dict[str, Array] = {"given": taken[part], "position": places[part], "number": used[part]}
+                now, found = program.repeat(now, fixed, each)
+                fresh = found["token"][max(len(seen) - 1 - begin, 0) :].tolist()
+                tokens += fresh
+                yield from fresh
+            done += count
 
-    def __call__(self, tokens: Sequence[int]) -> Array:
-        """The logits of what comes after these tokens, and all those before."""
-        return [self._step(token) for token in tokens][-1]
+    def _built(self, sampling: Sampling | None, never: tuple[int, ...] = ()) -> tuple[Program, dict[str, Array], bool]:
+        """The program, what it hands on as it is at first, and whether positions come to an end."""
+        kind = None if sampling is None else (sampling.temperature == 0, tuple(settings(sampling)), never)
+        if kind not in self._programs:
+            built, first, bounded = self._graph(sampling, never)
+            self._programs[kind] = self._engine.compile(built), first, bounded
+        return self._programs[kind]
 
-    def _step(self, token: int) -> Array:
-        given = {f"batch/{name}": array for name, array in self._states.items()}
-        given["batch/token"] = np.full((1, 1), token, np.int32)
-        found = self._program.run({**self._fixed, **given})
-        self._states = {name: np.array(found[name]) for name in self._states}
-        logits: Array = np.array(found["logits"][0, 0])
-        return logits
+    def _graph(self, sampling: Sampling | None, never: tuple[int, ...] = ()) -> tuple[Graph, dict[str, Array], bool]:
+        with Build() as build:
+            record = Record(self._dtype, paths={id(layer): path for layer, path in self._layers})
+            record.going = Going(graph.input("position", (), "int32"), self._positions)
+            outputs = {**self._outputs(record, sampling, never), **record.going.handed}
+        handed = record.going.handed
+        first: dict[str, Array] = {name: np.zeros(node.shape, node.dtype) for name, node in handed.items()}
+        if sampling is not None:
+            first["last"] = np.array(0, np.int32)
+        return Graph.of(outputs, build), first, record.going.bounded
 
-
-def steps_alone(model: Any) -> bool:
-    """Whether a model can be taken step by step: a chain of recurrent layers, and of layers for each position."""
-    if not isinstance(model, Chain) or not any(isinstance(layer, Looping) for layer in model.layers):
-        return False
-    return all(
-        type(layer) in _EACH
-        or (isinstance(layer, Looping) and layer.sequences and not layer.backwards and not layer.carry)
-        for layer in model.layers
-    )
-
-
-class _Unrolled:
-    """A recurrent layer that is given its state, and keeps aside the one after it."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.ends: tuple[Node, ...] = ()
-
-    def apply(self, scope: Scope, *inputs: Node) -> Node:
-        """(batch, 1, features) and the state -> (batch, 1, units)."""
-        output: Node
-        output, self.ends = self.layer.unroll(scope, *inputs)
-        return output
+    def _outputs(self, record: Record, sampling: Sampling | None, never: tuple[int, ...]) -> dict[str, Node]:
+        token = graph.input("given", (), "int32")
+        if sampling is not None:
+            token = graph.select(graph.lt(token, 0), graph.input("last", (), "int32"), token)
+        logits = StepState(record, training=False).apply(self._model, graph.reshape(token, (1, 1)))[0, 0]
+        with scope("sampling", absolute=True):
+            if sampling is None:
+                return {"logits": logits}
+            symbol = drawn(logits, graph.input("number", (), "float64"), sampling, never)
+            return {"token": symbol, "last": symbol}
 
 
-class _Step:
-    """A chain whose recurrent layers are given the states that stand after its input."""
+def refuse_mixing(model: AnyLayer, layers: Layers, dtype: str, positions: int) -> None:
+    """Raise `CannotGoOnError` where positions meet but in a layer that says how it goes on."""
+    if positions < 2:
+        raise CannotGoOnError("a model of one position has nothing to go on from")
+    found = []
+    for length in (positions, positions - 1):
+        with Build():
+            record = Record(dtype, paths={id(layer): path for layer, path in layers})
+            tokens = graph.input("tokens", (1, length), "int32")
+            try:
+                output = StepState(record, training=False).apply(model, tokens)
+            except GraphError as error:
+                raise CannotGoOnError(f"a layer wants {positions} positions, no fewer: {error}") from error
+        says = _speaking(record.applied)
+        apart = {tokens, *(one.node for one in says if one.node is not None)}
+        wanted = [output, *(node for one in says for node in one.given)]
+        if length == positions and not each_by_itself(wanted, apart):
+            raise CannotGoOnError("a layer looks at several positions, and does not say how it goes on by one")
+        found.append([_number_in(node) for node in graph.topological(wanted, stop=apart)])
+    if found[0] != found[1]:
+        raise CannotGoOnError("a layer does other things where there are more positions")
 
-    def __init__(self, parts: tuple[Any, ...], looping: tuple[_Unrolled, ...]) -> None:
-        self.parts, self.looping = parts, looping
 
-    def apply(self, scope: Scope, *inputs: Node) -> Node:
-        """A token (batch, 1) and the states -> logits (batch, 1, symbols)."""
-        x, *states = inputs
-        for place, part in enumerate(self.parts):
-            count = len(part.layer.sizes) if isinstance(part, _Unrolled) else 0
-            x = scope.apply(part, x, *states[:count], name=place)
-            states = states[count:]
-        return x
+def _speaking(applied: Sequence[Applied]) -> list[Applied]:
+    """The layers that say how they go on; not those inside of them."""
+    found: list[Applied] = []
+    around: Applied | None = None
+    for one in applied:
+        if around is not None and one.depth > around.depth:
+            continue
+        around = one if hasattr(one.layer, "go_on") else None
+        found += [one] if around is not None else []
+    return found
+
+
+def _number_in(node: Node) -> bytes | float | None:
+    """The number that a node has in it, if there is one; what has axes may differ in their sizes."""
+    if node.op == "constant" and not node.shape:
+        return bytes(node.attributes["value"].tobytes())
+    return node.attributes["exponent"] if node.op == "power" else None
+
+
+def _fixed(program: Program, first: Mapping[str, Array], state: Mapping[str, Array]) -> dict[str, Array]:
+    ours = {"given", "position", "number", *first}
+    wanted = [name for name in program.graph.inputs if name not in ours and not name.startswith("sampling/")]
+    missing = [name for name in wanted if name not in state]
+    if missing:
+        raise ConfigurationError(f"this run has learned nothing for {', '.join(missing)}: the model is not part of it")
+    return {name: state[name] for name in wanted}
