@@ -50,7 +50,7 @@ from chainrule.training.showing import is_watched
 if TYPE_CHECKING:
     from chainrule.explain.check import GradientCheck
     from chainrule.explain.derivation import Explanation
-    from chainrule.explain.health import Diagnosis
+    from chainrule.explain.health import Diagnosis, ThroughTime
     from chainrule.explain.inside import Look
     from chainrule.explain.learning_rate import LearningRates
     from chainrule.formats.weights import Transfer
@@ -346,6 +346,12 @@ class Run(Generative):
         from chainrule.explain.health import diagnose
 
         return diagnose(self, data, curvature=curvature)
+
+    def gradient_through_time(self, data: Data) -> tuple[ThroughTime, ...]:
+        """The gradient's norm by the state at each step before the end, of each recurrent layer; each prints."""
+        from chainrule.explain.health import gradient_through_time
+
+        return gradient_through_time(self, data)
 
     def look(self, data: Dataset, sample: int = 0, what: Sequence[str] | None = None, **settings: Any) -> Look:
         """What the network looks for, what it sees in a sample, and where it errs; see `chainrule.explain.inside`."""

@@ -10,9 +10,9 @@ import pytest
 import chainrule as cr
 from chainrule.explain.health import diagnosis
 from chainrule.explain.health.rules import RULES, Case, Finding
-from chainrule.initializers import Constant, Normal
+from chainrule.initializers import Constant, Normal, Orthogonal
 from chainrule.optimizers import SGD
-from tests.explain.health.trainings import deep, digits, fitted, small
+from tests.explain.health.trainings import adding, deep, digits, fitted, small
 
 
 def said(model: Any, **settings: Any) -> list[Finding]:
@@ -103,3 +103,30 @@ def test_a_gain_is_what_weights_multiply_sizes_by() -> None:
         weight = run.parameters[f"{layer.path}.weight"]
         x = np.random.default_rng(1).normal(size=(20_000, len(weight)))
         assert layer.gain == pytest.approx(float(np.sqrt(np.mean((x @ weight) ** 2))), rel=0.02)
+
+
+def test_a_recurrence_that_forgets_is_told_where_and_what_helps() -> None:
+    run, data = adding(cr.SimpleRNN(8), 100, 5)
+    (found,) = run.diagnose(data, curvature=False).findings
+    assert (found.name, found.where) == ("vanishing through time", "layer 0, 100 steps")
+    (loop,) = run.gradient_through_time(data)
+    assert f"each step divides it by {1 / loop.factor:.3g}, and" in found.evidence
+    within = int(found.evidence.split("a thousandth is left ")[1].split()[0])
+    assert loop.norms[within] < 1e-3 * loop.last <= loop.norms[within - 1]
+    assert "; and after 125 steps the squared error is 0.1" in found.evidence
+    assert found.remedy.startswith("try gates, LSTM or GRU, or orthogonal first weights")
+
+
+def test_an_lstm_that_forgets_is_told_of_its_forget_bias() -> None:
+    run, data = adding(cr.LSTM(8, forget_bias=-1.0), 100, 0)
+    (found,) = run.diagnose(data, curvature=False).findings
+    assert found.name == "vanishing through time"
+    assert "a larger forget_bias: one of log(100) = 4.6" in found.remedy
+    assert "steps the squared error" not in found.evidence  # it has not begun to learn
+
+
+def test_what_grows_through_time_is_told_with_its_factor() -> None:
+    run, data = adding(cr.SimpleRNN(8, cr.identity, recurrent_weight=Orthogonal(1.2)), 100, 0)
+    (found,) = run.diagnose(data, curvature=False).findings
+    assert (found.name, found.where) == ("exploding through time", "layer 0, 100 steps")
+    assert found.evidence.endswith("each step multiplies it by 1.2")

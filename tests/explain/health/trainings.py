@@ -14,7 +14,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.data import Dataset, from_arrays
-from chainrule.initializers import Constant, Normal
+from chainrule.initializers import Constant, Normal, Orthogonal
 from chainrule.optimizers import SGD, Adam, Groups
 from chainrule.run import Run
 from tests.explain.health.layers import Looped, Normalised, Softmax, Unrolled, softmax
@@ -128,6 +128,32 @@ def recurrent(layer: Any, **settings: Any) -> Made:
     return fitted(cr.Chain(layer, cr.Dense(10)), digits()[0], epochs=1, **settings)
 
 
+#: A recurrence that loses two fifths of what it hands on at each step.
+FADING = Orthogonal(0.6)
+
+
+def adding(layer: Any, length: int, epochs: int) -> Made:
+    """The sum of two numbers that stand somewhere in a sequence."""
+    data, model = cr.data.adding_problem(400, length), cr.Chain(layer, cr.Dense(1))
+    if not epochs:
+        return cr.prepare(model, data), data
+    return fitted(model, data, epochs=epochs, batch_size=16, optimizer=Adam(0.01))
+
+
+def told_at(step: int, layer: Any, noise: float = 0.0) -> Made:
+    """Which of four symbols stood at a step of sixty."""
+    x, labels = np.zeros((400, 60, 4)), np.arange(400) * 7 % 4
+    x[np.arange(400), step, labels] = 1
+    x += noise * np.random.default_rng(8).normal(size=x.shape)
+    return fitted(cr.Chain(layer, cr.Dense(4)), from_arrays(x, labels), epochs=5, batch_size=16, optimizer=Adam(0.01))
+
+
+def copying(layer: Any) -> Made:
+    """Three symbols to be said again after sixty steps."""
+    data, model = cr.data.copy_task(400, 60, remembered=3), cr.Chain(cr.Embedding(10, 8), layer, cr.Dense(10))
+    return fitted(model, data, epochs=5, batch_size=16, optimizer=Adam(0.003))
+
+
 #: The name of the finding, what was planted, and how.
 FAULTS: list[tuple[str, str, Training]] = [
     ("learning rate too high", "descent on digits", lambda: fitted(small(cr.tanh), digits()[0], optimizer=SGD(20.0))),
@@ -195,20 +221,36 @@ FAULTS: list[tuple[str, str, Training]] = [
     ("a softmax twice", "in a step of one's own", own_softmax),
     ("a batch too small to normalise by", "one sample", lambda: normalised(Normalised(), 1)),
     ("a batch too small to normalise by", "two samples", lambda: normalised(cr.BatchNorm(), 2)),
-    ("exploding gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 2.5), optimizer=SGD(1e-12))),
+    ("exploding through time", "a recurrence written out", lambda: recurrent(Unrolled(15, 2.5), optimizer=SGD(1e-12))),
     (
-        "exploding gradients",
+        "exploding through time",
         "a long recurrence, by less than twice a step",
         lambda: recurrent(Unrolled(25, 1.8), optimizer=SGD(1e-10), engine="reference"),
     ),
-    ("exploding gradients", "a loop over time", lambda: recurrent(Looped(2.5), optimizer=SGD(1e-12))),
+    ("exploding through time", "a loop over time", lambda: recurrent(Looped(2.5), optimizer=SGD(1e-12))),
     (
-        "exploding gradients",
+        "exploding through time",
         "a loop whose every step counts",
         lambda: recurrent(Looped(2.5, whole=True), optimizer=SGD(1e-12)),
     ),
-    ("vanishing gradients", "a recurrence written out", lambda: recurrent(Unrolled(15, 1.0, cr.sigmoid))),
-    ("vanishing gradients", "a loop over time", lambda: recurrent(Looped(0.4), optimizer=SGD(0.01))),
+    ("vanishing through time", "a recurrence written out", lambda: recurrent(Unrolled(15, 1.0, cr.sigmoid))),
+    ("vanishing through time", "a loop over time", lambda: recurrent(Looped(0.4), optimizer=SGD(0.01))),
+    (
+        "exploding through time",
+        "by a fifth a step, far",
+        lambda: adding(cr.SimpleRNN(8, cr.identity, recurrent_weight=Orthogonal(1.2)), 100, 0),
+    ),
+    ("vanishing through time", "numbers to be added", lambda: adding(cr.SimpleRNN(8), 100, 5)),
+    (
+        "vanishing through time",
+        "classes told at first",
+        lambda: told_at(0, cr.SimpleRNN(8, recurrent_weight=FADING)),
+    ),
+    (
+        "vanishing through time",
+        "symbols to be copied",
+        lambda: copying(cr.SimpleRNN(8, sequences=True, recurrent_weight=FADING)),
+    ),
     ("no better than chance", "shuffled labels", lambda: fitted(small(cr.tanh), shuffled(), digits()[1])),
     ("mode collapse", "one drawing for any noise", lambda: adversaries(rate=0.02)),
     ("mode collapse", "many drawings along one line", lambda: adversaries(noise=1)),
@@ -249,6 +291,9 @@ HEALTHY: list[tuple[str, Training]] = [
             optimizer=Adam(0.005), engine="reference",
         ),
     ),
+    ("adding two numbers, LSTM", lambda: adding(cr.LSTM(8), 12, 8)),
+    ("adding two numbers, far, not begun", lambda: adding(cr.SimpleRNN(8), 100, 0)),
+    ("what was said long ago is not wanted", lambda: told_at(-1, cr.GRU(8), noise=0.1)),
     ("digits, a loop over rows", lambda: recurrent(Looped(1.0), optimizer=SGD(0.01))),
     ("digits, zeros in a single layer", lambda: fitted(cr.Dense(10, weight=Constant(0.0)), digits()[0])),
     ("digits, not trained yet", lambda: (cr.prepare(small(), digits()[0]), digits()[0])),

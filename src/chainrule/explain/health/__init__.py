@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from chainrule.explain.health.curvature import Curvature
 from chainrule.explain.health.diagnosis import Diagnosis, diagnose
-from chainrule.explain.health.measures import Health, LayerHealth, LoopHealth, Probe
+from chainrule.explain.health.measures import Health, LayerHealth, Probe
 from chainrule.explain.health.rules import Finding
+from chainrule.explain.health.through_time import ThroughTime, gradient_through_time
 from chainrule.explain.health.watching import Diagnose
 
-__all__ = ["Curvature", "Diagnose", "Diagnosis", "Finding", "Health", "LayerHealth", "LoopHealth", "Probe", "diagnose"]
+__all__ = [
+    "Curvature", "Diagnose", "Diagnosis", "Finding", "Health", "LayerHealth", "Probe", "ThroughTime", "diagnose",
+    "gradient_through_time",
+]  # fmt: skip

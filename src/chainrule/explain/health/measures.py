@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from chainrule import graph
 from chainrule.engines.protocol import Engine, Program
+from chainrule.explain.health.through_time import ThroughTime, followed, is_recurrence, norms_by_distance
 from chainrule.explain.health.variety import Variety, makers, variety
 from chainrule.gradients import gradients
-from chainrule.gradients.scan_rule import pull_back_scan
-from chainrule.gradients.transform import pull_back_some
 from chainrule.graph import FLOATS, Build, Graph, Node, topological
 from chainrule.graph.composites import absolute, mean, sqrt
 from chainrule.layers.scope import PARAMETERS, Applied, Record, is_weight
-from chainrule.optimizers.updates import global_norm
 from chainrule.training import Batch, DataSpec, StepState
 
 if TYPE_CHECKING:
@@ -73,16 +71,6 @@ class LayerHealth:
 
 
 @dataclass(frozen=True)
-class LoopHealth:
-    """A loop over time (`graph.scan`): the norm of the loss's gradient by what goes into it, and by what comes out."""
-
-    where: str
-    steps: int
-    first: float
-    last: float
-
-
-@dataclass(frozen=True)
 class Health:
     """A training at one moment: the step's number, the loss of the batch looked at, each layer, the last one's name.
 
@@ -98,7 +86,7 @@ class Health:
     layers: tuple[LayerHealth, ...]
     inputs: NDArray[Any] | None = None
     last: str = ""
-    loops: tuple[LoopHealth, ...] = ()
+    loops: tuple[ThroughTime, ...] = ()
     from_probabilities: float = np.inf
     mixing: str = ""
     samples: int = 0
@@ -150,8 +138,8 @@ class Probe:
             found.get("inputs"),
             self._measured.last,
             tuple(
-                LoopHealth(where, steps, float(found[f"loop_first/{n}"]), float(found[f"loop_last/{n}"]))
-                for n, (where, steps) in enumerate(self._measured.loops)
+                ThroughTime(where, norms_by_distance(_under(f"loop/{n}/", found), reverse))
+                for n, (where, reverse) in enumerate(self._measured.loops)
             ),
             min((float(value) for name, value in found.items() if name.startswith("probabilities/")), default=np.inf),
             self._mixing(found),
@@ -182,12 +170,12 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The measuring graph; its layers by path, activation and uses; what outputs end in; loops' steps; makers."""
+    """The measuring graph; layers by path, activation and uses; what outputs end in; loops and their way; makers."""
 
     graph: Graph
     layers: list[tuple[str, str, int]]
     last: str
-    loops: list[tuple[str, int]]
+    loops: list[tuple[str, bool]]
     made: list[str]
 
 
@@ -212,7 +200,8 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
             outputs["inputs"] = sqrt(mean(x * x, range(x.rank - 1)))
             made = makers(record.applied, x)
             outputs |= {f"made/{path}": node for path, node in made.items()} | ({"real": x} if made else {})
-        scans = [(node, [one for one in forward if one.inputs == (node,)]) for node in forward if node.op == "scan"]
+        every = [(node, [one for one in forward if one.inputs == (node,)]) for node in forward if node.op == "scan"]
+        scans = [(node, readers) for node, readers in every if is_recurrence(node, readers)]
         asked = [node for nodes in uses.values() for node in (nodes[0], nodes[-1])]
         asked += [reader for _, readers in scans for reader in readers]
         slopes = dict(zip(asked, gradients(loss, asked), strict=True))
@@ -223,8 +212,9 @@ def _build(run: Run, spec: DataSpec, *, alone: bool) -> _Measured:
             if alone and node.shape[:1] == (spec.samples,):
                 outputs[f"alone/{path}"] = uses[path][0][0]
         for n, (node, readers) in enumerate(scans):
-            outputs |= {f"loop_{name}/{n}": one for name, one in _of_loop(node, readers, slopes)}
-        loops = [(str(build.origins[node]), node.attributes["length"]) for node, _ in scans]
+            known = {reader: slopes[reader] for reader in readers}
+            outputs |= {f"loop/{n}/{name}": one for name, one in followed(node, known, spec.samples).items()}
+        loops = [(build.origins[node].path, node.attributes["reverse"]) for node, _ in scans]
         for n, z in enumerate(_softened(build, set(forward))):
             outputs[f"probabilities/{n}"] = _from_probabilities(z)
         for descent in state.descents:
@@ -269,15 +259,8 @@ def _of_output(node: Node, slope: Node, activation: str) -> Iterator[tuple[str, 
         yield "saturated", mean(graph.cast(absolute(node - centre) > far, node.dtype))
 
 
-def _of_loop(loop: Node, readers: Sequence[Node], slopes: Mapping[Node, Node]) -> Iterator[tuple[str, Node]]:
-    """The gradients by the first carries and by the last; where these go on as outputs, by the outputs of one step."""
-    carries = loop.attributes["n_carry"]
-    wanted = [place < carries for place in range(len(loop.inputs))]
-    known = [(reader, slopes[reader]) for reader in readers]
-    first = [one for one in pull_back_scan(loop, known, wanted, pull_back_some)[:carries] if one is not None]
-    ends = [slope if reader.op == "last" else slope[0 if loop.attributes["reverse"] else -1] for reader, slope in known]
-    yield "first", global_norm(first) if first else graph.full((), 0, ends[0].dtype)
-    yield "last", global_norm(ends)
+def _under(prefix: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in found.items() if name.startswith(prefix)}
 
 
 def _softened(build: Build, forward: Set[Node]) -> list[Node]:

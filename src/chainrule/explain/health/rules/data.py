@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from chainrule.data import Dataset
 from chainrule.explain.health.rules.case import Case, Finding, column_name, labels_of
 
 _SAMPLES = 4000
+#: After fewer steps, and by fewer samples, nobody can say that nothing is learned.
+CHANCE_AFTER, CHANCE_SAMPLES = 100, 50
 
 
 def unscaled_inputs(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
@@ -84,13 +87,14 @@ def no_better_than_chance(case: Case, before: Sequence[Finding]) -> Iterator[Fin
     frequent class; three standard deviations of that count are allowed for luck.
     """
     labels, names = labels_of(case)
-    if labels is None or len(case.run.history) < 100 or len(labels) < 50 or case.data.weights is not None or before:  # type: ignore[union-attr]
+    if labels is None or case.data.weights is not None or before:  # type: ignore[union-attr]
+        return
+    if len(case.run.history) < CHANCE_AFTER or len(labels) < CHANCE_SAMPLES:
         return
     if case.run.step.measure is None:  # a step of one's own need not say how it is measured
         return
     found = case.run.evaluate(case.data)
-    share = float(np.bincount(labels, minlength=len(names)).max()) / len(labels)
-    luck = 3 * np.sqrt(share * (1 - share) / len(labels))
+    share, luck = chance(labels, len(names))
     if found.get("accuracy", 1.0) <= share + luck and share < 0.9:
         yield Finding(
             "no better than chance",
@@ -100,6 +104,12 @@ def no_better_than_chance(case: Case, before: Sequence[Finding]) -> Iterator[Fin
             "do labels still stand beside their inputs (were they shuffled, sorted or joined on a wrong key)? If so, "
             "train longer, or with inputs that say more",
         )
+
+
+def chance(labels: NDArray[Any], classes: int) -> tuple[float, float]:
+    """How often always saying the most frequent class is right, and three standard deviations of that."""
+    share = float(np.bincount(labels, minlength=classes).max()) / len(labels)
+    return share, 3 * math.sqrt(share * (1 - share) / len(labels))
 
 
 def _alone(column: NDArray[Any], targets: NDArray[Any], classes: bool) -> float:

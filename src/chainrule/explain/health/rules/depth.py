@@ -1,4 +1,4 @@
-"""What goes wrong with gradients on their way back: through the depth of a network, or the steps of a recurrence."""
+"""What goes wrong with gradients on their way back through the depth of a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from chainrule.explain.health.rules.case import Case, Finding
 _LINKS = 3
 #: What a link changes a gradient by is counted beyond this factor.
 _CHANGES = 1.5
-#: Gates forget on purpose, so that over the steps of a recurrence a gradient may fall faster before it is a fault.
-_FORGETS = 2.0
 #: What weights have to multiply sizes by, so that they are kept, behind these activations; behind others it is 1.
 _KEEPS = {"sigmoid": 4.0, "relu": 2**0.5}
 _NAMES = {"relu": "ReLU", "leaky_relu": "leaky ReLU"}
@@ -26,27 +24,22 @@ def vanishing_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Findi
     """From the last layer with weights to the first the gradient falls a thousandfold, by more than a third a layer.
 
     The factor is that of the stretch in which it falls. Float32 and Adam bear less; but steps of one size for all
-    layers then leave the first where they are. In a recurrence it is the same from its last step to its first, by more
-    than half a step.
+    layers then leave the first where they are.
     """
     for one in _trends(case):
-        least = _CHANGES if one.each == "layer" else _FORGETS
-        if one.first < 1e-3 * one.last and one.factor < 1 / least:
+        if one.first < 1e-3 * one.last and one.factor < 1 / _CHANGES:
             yield Finding(
                 "vanishing gradients",
                 one.where,
-                f"gradients shrink {1 / one.factor:.2g}-fold per {one.each} {one.way}: {one.why}",
+                f"gradients shrink {1 / one.factor:.2g}-fold per layer {one.way}: {one.why}",
                 f"try {'' if one.activation == 'relu' else 'ReLU with '}He initialisation, batch or layer "
-                "normalisation, or residual connections; or fewer layers"
-                if one.each == "layer"
-                else "try gates (LSTM, GRU) or a way past each step, larger first weights of the recurrence, or "
-                "shorter sequences",
+                "normalisation, or residual connections; or fewer layers",
                 ("a frozen layer", "learning rate too low"),
             )
 
 
 def exploding_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
-    """The same the other way round: a thousandfold larger in the first layer or step, by more than half each time."""
+    """The same the other way round: a thousandfold larger in the first layer, by more than half each time."""
     # Where hardly anything moves and yet the loss rises, that is the noise of outputs that are huge.
     noise = ("learning rate too high",) if case.fastest < 1e-4 else ()
     for one in _trends(case):
@@ -54,55 +47,30 @@ def exploding_gradients(case: Case, before: Sequence[Finding]) -> Iterator[Findi
             yield Finding(
                 "exploding gradients",
                 one.where,
-                f"gradients grow {one.factor:.2g}-fold per {one.each} {one.way}: {one.why}",
+                f"gradients grow {one.factor:.2g}-fold per layer {one.way}: {one.why}",
                 "try Glorot initialisation or, with ReLU, He's (the default), batch or layer normalisation, or "
-                "clipping: Compose(ClipNorm(1.0), …)"
-                if one.each == "layer"
-                else "try clipping, Compose(ClipGlobalNorm(1.0), …), and smaller first weights: the same weights are "
-                "met in each step, so that what they stretch is stretched each time",
+                "clipping: Compose(ClipNorm(1.0), …)",
                 ("a frozen layer", "learning rate too low", *noise),
             )
 
 
 @dataclass(frozen=True)
 class _Trend:
-    """The gradient at the beginning and at the end of a stretch of layers, or of steps, and what is known of it.
+    """The gradient at the first layer and at the last, and what is known of the stretch where it changes most.
 
-    ``factor`` is what a link multiplies the gradient by, on its way back; ``way`` and ``why`` are words.
+    ``factor`` is what a layer multiplies the gradient by, on its way back; ``way`` and ``why`` are words.
     """
 
     where: str
-    each: str
     first: float
     last: float
     factor: float
     way: str
     why: str
-    activation: str = ""
+    activation: str
 
 
 def _trends(case: Case) -> Iterator[_Trend]:
-    """Down the depth of the network, and back through the steps of each recurrence."""
-    loops = [
-        (f"layer {one.path}, applied {one.uses} times", one.first_gradient, one.gradient, one.uses - 1)
-        for one in case.weighty
-    ]
-    loops += [
-        (f"the loop in layer {one.where}, {one.steps} steps", one.first, one.last, one.steps)
-        for one in case.health.loops
-    ]
-    for where, first, last, links in loops:
-        if links >= _LINKS and 0 < first < np.inf and 0 < last < np.inf:
-            factor = float((first / last) ** (1 / links))
-            grows = "stretch" if factor > 1 else "shorten"
-            yield _Trend(
-                where, "step", first, last, factor, f"on their way back, from {last:.2g} to {first:.2g}",
-                f"what stands in a step does {grows} them each time",
-            )  # fmt: skip
-    yield from _by_depth(case)
-
-
-def _by_depth(case: Case) -> Iterator[_Trend]:
     layers = case.weighty
     sizes = np.array([one.gradient for one in layers], np.float64)
     if len(layers) <= _LINKS or not np.all((sizes > 0) & (sizes < np.inf)):
@@ -118,7 +86,7 @@ def _by_depth(case: Case) -> Iterator[_Trend]:
     named = Counter(one.activation for one in between if one.activation)
     activation = named.most_common(1)[0][0] if named else ""
     yield _Trend(
-        f"layers {low.path} to {high.path}", "layer", float(sizes[0]), float(sizes[-1]), factor,
+        f"layers {low.path} to {high.path}", float(sizes[0]), float(sizes[-1]), factor,
         f"below layer {high.path}, from {sizes[end]:.2g} to {sizes[begin]:.2g} at layer {low.path}",
         _why(between, activation, factor < 1), activation,
     )  # fmt: skip
