@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chainrule.explain.health.curvature import Curvature
 from chainrule.explain.health.diagnosis import Diagnosis, diagnose
-from chainrule.explain.health.measures import Health, LayerHealth, Probe
+from chainrule.explain.health.measures import Health, LayerHealth, Probe, gradient_through_time
 from chainrule.explain.health.rules import Finding
-from chainrule.explain.health.through_time import ThroughTime, gradient_through_time
+from chainrule.explain.health.through_time import ThroughTime
 from chainrule.explain.health.watching import Diagnose
 
 __all__ = [

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import graph
+from chainrule.engines.choose import choose
 from chainrule.engines.protocol import Engine, Program
+from chainrule.errors import ConfigurationError
 from chainrule.explain.health.through_time import ThroughTime, followed, is_recurrence, norms_by_distance
 from chainrule.explain.health.variety import Variety, makers, variety
 from chainrule.gradients import gradients
@@ -166,6 +168,28 @@ class Probe:
         pool = {**self.run.numbers, **self.run.arrays, **given}
         inputs = self._program.graph.inputs
         return self._program.run({name: np.asarray(pool[name], node.dtype) for name, node in inputs.items()})
+
+
+def gradient_through_time(run: Run, data: Data) -> tuple[ThroughTime, ...]:
+    """The gradient of a run's loss by the state at each step before the end, for each recurrent layer.
+
+    The loss is that of a training step on up to a batch of the data (128 samples at least), as in `diagnose`; the run,
+    trained or not, is left as it is. See `ThroughTime` for what is measured.
+
+    Raises `ConfigurationError` where no layer is recurrent.
+
+    >>> import chainrule as cr
+    >>> data = cr.data.adding_problem(64, 30)
+    >>> run = cr.prepare(cr.Chain(cr.SimpleRNN(8, weight=cr.initializers.Normal(0.1)), cr.Dense(1)), data)
+    >>> (found,) = run.gradient_through_time(data)
+    >>> found.where, found.steps, len(found.norms), 0.5 < found.factor < 1
+    ('0', 30, 31, True)
+    """
+    # For a single look there is nothing to compile, and the smallest numbers are kept.
+    found = Probe(run, data, choose("reference")).look().loops
+    if not found:
+        raise ConfigurationError("nothing here goes through time: no layer is recurrent, such as LSTM(64)")
+    return found
 
 
 @dataclass(frozen=True)

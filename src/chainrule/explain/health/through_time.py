@@ -10,21 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import graph
 from chainrule.curves import Curve
-from chainrule.errors import ConfigurationError
 from chainrule.gradients.scan_rule import pull_back_scan
 from chainrule.gradients.transform import pull_back_some
 from chainrule.graph import FLOATS, Node, map_nodes, param
 from chainrule.graph.composites import absolute, sqrt
-
-if TYPE_CHECKING:
-    from chainrule.run import Data, Run
 
 Floats = NDArray[np.float64]
 
@@ -91,31 +87,6 @@ class ThroughTime:
             f"{self.steps} steps before"
         )
         return Curve(range(len(logs)), logs, title, "steps before the end").drawn()
-
-
-def gradient_through_time(run: Run, data: Data) -> tuple[ThroughTime, ...]:
-    """The gradient of a run's loss by the state at each step before the end, for each recurrent layer.
-
-    The loss is that of a training step on up to a batch of the data (128 samples at least), as in `diagnose`; the run,
-    trained or not, is left as it is. See `ThroughTime` for what is measured.
-
-    Raises `ConfigurationError` where no layer is recurrent.
-
-    >>> import chainrule as cr
-    >>> data = cr.data.adding_problem(64, 30)
-    >>> run = cr.prepare(cr.Chain(cr.SimpleRNN(8, weight=cr.initializers.Normal(0.1)), cr.Dense(1)), data)
-    >>> (found,) = run.gradient_through_time(data)
-    >>> found.where, found.steps, len(found.norms), 0.5 < found.factor < 1
-    ('0', 30, 31, True)
-    """
-    from chainrule.engines.choose import choose
-    from chainrule.explain.health.measures import Probe
-
-    # For a single look there is nothing to compile, and the smallest numbers are kept.
-    found = Probe(run, data, choose("reference")).look().loops
-    if not found:
-        raise ConfigurationError("nothing here goes through time: no layer is recurrent, such as LSTM(64)")
-    return found
 
 
 def is_recurrence(loop: Node, readers: Sequence[Node]) -> bool:
