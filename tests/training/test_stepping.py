@@ -9,6 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import graph
+from chainrule.engines import choose
 from chainrule.errors import CannotGoOnError, ConfigurationError
 from chainrule.graph import Build, Graph, Node
 from chainrule.initializers import Normal
@@ -150,27 +151,28 @@ def test_the_same_text_within_the_window(name: str) -> None:
         assert run.generate("to be", LENGTH - 4, **given) == without_steps(run, "to be", LENGTH - 4, **given)
 
 
-def test_a_state_goes_on_beyond_the_window() -> None:
-    run = of(ENDLESS["LSTM"])
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_a_state_goes_on_beyond_the_window_and_from_call_to_call(engine: str) -> None:
+    run = of(ENDLESS["LSTM"], engine=engine)
     form = run.preparation.text
     assert form is not None
-    text = run.generate("to be", 90, temperature=0)  # more than one call of the engine takes
-    tokens = form.numbers(text).tolist()
+    tokens = form.numbers(run.generate("to be", 90, seed=7)).tolist()  # one call of an engine takes fewer
     says = stepper(run).logits(tokens, run.arrays)
-    assert tokens[5:] == says[4:-1].argmax(1).tolist()
+    key = Key(7).child("generate")
+    assert tokens[5:] == [Sampling().draw(says[4 + place], key.child(place)) for place in range(90)]
 
 
 def test_a_full_window_forgets_its_first_half() -> None:
     run = of(BOUNDED["learned"])
     form = run.preparation.text
     assert form is not None
-    tokens = form.numbers(run.generate("to be or", 30, temperature=0)).tolist()
+    tokens = form.numbers(run.generate("to be or", 29, seed=8)).tolist()
     begins = [0] * 12 + [6] * 6 + [12] * 6 + [18] * 6 + [24] * 6
     assert [first_seen(known, LENGTH) for known in range(1, 37)] == begins
-    for known in range(8, 38):
-        seen = tokens[begins[known - 1] : known] if known < 37 else tokens[30:37]
-        says = stepper(run).logits(seen, run.arrays)[-1] if known in (8, 12, 13, 25, 36) else None
-        assert says is None or int(says.argmax()) == tokens[known]
+    key, steps = Key(8).child("generate"), stepper(run)
+    for known in range(8, 37):
+        says = steps.logits(tokens[begins[known - 1] : known], run.arrays)[-1]
+        assert Sampling().draw(says, key.child(known - 8)) == tokens[known]
 
 
 def test_many_positions_keep_their_places() -> None:
@@ -277,8 +279,6 @@ def test_what_treats_each_position_by_itself(function: Any, expected: bool) -> N
 @pytest.mark.parametrize("engine", ["reference", "native"])
 @pytest.mark.parametrize("given", [{}, *({k: v for k, v in one.items() if k != "seed"} for one in SAMPLINGS)])
 def test_a_graph_draws_what_sampling_chooses(given: dict[str, Any], engine: str) -> None:
-    from chainrule.engines import choose
-
     sampling = Sampling(**given)
     for symbols, never in ((3, []), (17, [0, 5]), (65, [1])):
         with Build() as build:
@@ -296,10 +296,21 @@ def test_a_graph_draws_what_sampling_chooses(given: dict[str, Any], engine: str)
             assert int(found) == sampling.choose(z, u, never), (case, symbols)
 
 
+@pytest.mark.parametrize("symbols", [7, 10])
+def test_of_equals_the_first_are_left(symbols: int) -> None:
+    for kept in range(1, symbols):
+        for given in ({"top_k": kept}, {"top_p": kept / symbols}):
+            sampling = Sampling(**given)
+            with Build() as build:
+                number = graph.input("number", (), "float64")
+                outputs = {"symbol": drawn(graph.full((symbols,), 1.5, "float32"), number, sampling)}
+            program = choose.choose("reference").compile(Graph.of(outputs, build))
+            numbers = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
+            assert int(program.run({"number": np.array(1 - 2.0**-53), **numbers})["symbol"]) == kept - 1
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 16, 17])
 def test_running_sums(count: int) -> None:
-    from chainrule.engines import choose
-
     x = np.arange(1.0, count + 1)
     graph_ = Graph({"y": running_sums(graph.input("x", (count,), "float64"))})
     np.testing.assert_allclose(choose.choose("reference").compile(graph_).run({"x": x})["y"], np.cumsum(x))
