@@ -39,8 +39,7 @@ def augment(
 
     from chainrule.cli.running import writable
     from chainrule.cli.screen import say
-    from chainrule.cli.sources import open_data
-    from chainrule.cli.texts import some_of
+    from chainrule.cli.sources import open_data, spread_over
     from chainrule.explain.augmented import draw_augmented
 
     for name, value, least, most in (
@@ -54,7 +53,7 @@ def augment(
     parts = make_augmentation(augment)
     options = image_options({"size": size, "colour": colour, "fit": fit})
     found, _, _ = open_data(data, None, [], None, images=options, as_images=True)
-    train = some_of(found)
+    train = spread_over(found)
     # Spread over all of them: folders come class by class.
     chosen = train.subset(np.linspace(0, len(train) - 1, min(samples, len(train))).astype(int))
     draw_augmented(parts, chosen, output, versions=versions, seed=seed)

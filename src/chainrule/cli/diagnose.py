@@ -88,10 +88,10 @@ def _is_data(name: str) -> bool:
 
 def _tried(data: str, target: str | None, engine: str | None) -> tuple[Run, Dataset]:
     """A network as train would make it, after a few steps, and what it learned from."""
-    from chainrule.cli.texts import some_of
+    from chainrule.cli.sources import spread_over
     from chainrule.cli.training import Plan, untrained
 
     run, (part, _, _) = untrained(data, {} if target is None else {"target": target}, Plan(), engine)
     with contextlib.suppress(NotFiniteError):  # which the diagnosis speaks of
         run.fit(part, steps=_STEPS, progress=False)
-    return run, some_of(part)
+    return run, spread_over(part)

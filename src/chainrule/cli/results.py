@@ -82,9 +82,8 @@ def tell_results(
     if data.symbolic:
         tell_language(run, data, name, baseline)
         return None
-    baseline = None if baseline is None else some_of(baseline)
     if run.classes is None or data.labels is None:
-        _tell_regression(run, data, name, baseline)
+        _tell_regression(run, data, name, None if baseline is None else some_of(baseline))
         return None
     found = answers(run, data)
     right, whole = int((found.chosen == found.labels).sum()), len(data)

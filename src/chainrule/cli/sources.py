@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TABLES = (".csv", ".tsv")
 #: Fewer training samples than this are too few to hold any out.
 _FEWEST_TO_HOLD_OUT = 50
+_LOOKED_AT = 1024
 
 
 def open_data(
@@ -105,16 +106,28 @@ def reopen(run: Run, folder: Path) -> tuple[Dataset | Stream, Dataset]:
 def hold_out(train: Dataset | Stream, fraction: float, seed: int) -> tuple[Dataset | Stream, Dataset | None]:
     """What is trained on, and what is held out to watch the training by: never a part of the test."""
     from chainrule.data import Stream
+    from chainrule.data.image_folders import hold_apart
     from chainrule.data.text.streaming import divided, with_seed
 
     if not 0 <= fraction < 1:
         raise ConfigurationError(f"--validation is a part of the training data, from 0 to below 1, not {fraction:g}")
-    if isinstance(train, Stream):
+    if isinstance(train, Stream) and train.preparation.images is None:
         train = with_seed(train, seed)
         return divided(train, fraction) if fraction else (train, None)
     if fraction == 0 or len(train) < _FEWEST_TO_HOLD_OUT:
         return train, None
-    return train.split(fraction, seed)
+    return hold_apart(train, fraction, seed) if isinstance(train, Stream) else train.split(fraction, seed)
+
+
+def spread_over(data: Dataset | Stream) -> Dataset:
+    """Data that lie in memory: all of them, or some hundreds of a stream; of one of images some of each class."""
+    from chainrule.cli.texts import some_of
+    from chainrule.data import Stream
+    from chainrule.data.image_folders import hold_apart
+
+    if not isinstance(data, Stream) or data.preparation.images is None:
+        return some_of(data)
+    return hold_apart(data, min(0.5, _LOOKED_AT / len(data)), 0)[1]
 
 
 def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tuple[Dataset, str]:
@@ -204,7 +217,10 @@ def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:
 
 
 def fingerprint(*parts: Dataset | Stream) -> str:
-    """A checksum of inputs and targets: the same samples in the same order and parts; of a stream, of its file."""
+    """A checksum of inputs and targets: the same samples in the same order and parts; of a stream, of its file.
+
+    Of image files that are read as they are learned from, it is one of their names: a damaged one may be repaired.
+    """
     from hashlib import blake2b
 
     from chainrule.data import Stream
@@ -212,7 +228,7 @@ def fingerprint(*parts: Dataset | Stream) -> str:
     digest = blake2b(digest_size=16)
     for part in parts:
         if isinstance(part, Stream):
-            _add_file(digest, _path_of(part))
+            _add_stream(digest, part)
             continue
         for array in (part.inputs, part.targets):
             if array is not None:
@@ -227,6 +243,20 @@ def _add_file(digest: Any, path: Path) -> None:
             digest.update(raw)
 
 
+def _add_stream(digest: Any, part: Stream) -> None:
+    from chainrule.data import ImageFiles
+    from chainrule.data.wholes import Whole
+
+    if not isinstance(part.source, Whole):
+        _add_file(digest, _path_of(part))
+        return
+    for array in (*part.source.parts, part.source.rows):
+        if isinstance(array, ImageFiles):
+            digest.update("\n".join(f"{path.parent.name}/{path.name}" for path in array.paths).encode())
+        elif array is not None:
+            digest.update(array.tobytes())
+
+
 def _path_of(streamed: Stream) -> Path:
     from chainrule.data.text.streaming import windows_of
 
@@ -237,10 +267,10 @@ def _held(train: Dataset | Stream, test: Dataset) -> str:
     """How many samples, of what: to say what is missing, or was changed."""
     from chainrule.data import Stream
 
-    if isinstance(train, Stream):
+    if isinstance(train, Stream) and train.preparation.images is None:
         return f"{_path_of(train).stat().st_size:,} bytes of text"
-    same = test.inputs is train.inputs
-    return f"{len(train) + (0 if same else len(test)):,} samples of {list(train.sample_shape)}"
+    same = test.inputs is getattr(train, "inputs", None)
+    return f"{len(train) + (0 if same else len(test)):,} samples of {list(test.sample_shape)}"
 
 
 def _whole(train: Dataset, test: Dataset) -> Dataset:

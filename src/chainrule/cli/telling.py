@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _SCALED = "it is learned scaled to mean 0 and deviation 1, so a loss of 1 is that of always saying the mean"
 _STREAMED = "the file is large, so it is read piece by piece in each epoch, and not kept in memory"
+_STREAMED_IMAGES = (
+    "too many to lie in memory: those to train on are read in each epoch anew, while the training goes on"
+)
 
 
 def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset) -> None:
@@ -31,11 +34,12 @@ def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset)
     unit = "token" if part.preparation.symbols else "number"
     each = points if len(shape) > 1 else f"{shape[0]:,} {unit}{'s' if shape[0] > 1 else ''}"
     held = f"{len(validation):,} for validation" if validation is not None else "none for validation"
+    streamed = _STREAMED if part.preparation.images is None else _STREAMED_IMAGES
     tested = "the same for the test" if test.inputs is known.inputs else f"{len(test):,} for the test"
     counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
-    say_entry("Data", f"{part.name}: {counts}", *([_STREAMED] if known is not part else []))
+    say_entry("Data", f"{part.name}: {counts}", *([streamed] if known is not part else []))
     scaled = [] if part.preparation.target.changes_nothing else [_SCALED]
-    say_entry("Task", known.note or _task(known), *scaled)
+    say_entry("Task", part.note or _task(known), *scaled)
     columns = part.preparation.columns
     if columns:
         say_entry("Inputs", *_columns(columns))

@@ -148,7 +148,7 @@ def untrained(
         text=text_options(settings),
     )
     known = some_of(train)
-    known.check_trainable()
+    train.check_trainable()
     seed = settings.get("seed", 0)
     if not 0 <= seed < 2**32:
         raise ConfigurationError(f"--seed is a whole number from 0 to 4294967295, not {seed}")
@@ -190,14 +190,12 @@ def untrained(
 
 def _divided(train: Dataset | Stream, plan: Plan, seed: int) -> tuple[Dataset | Stream, Dataset | None]:
     """What is trained on, with the weights of its classes, and what is held out."""
-    from chainrule.data import Stream
-
     part, validation = hold_out(train, plan.validation, seed)
     if plan.class_weights is None:
         return part, validation
-    if isinstance(part, Stream) or part.labels is None:
+    if part.labels is None:
         raise ConfigurationError("--class-weights is for classes, and the target is a number to be predicted")
-    return part.weigh_classes("balanced"), validation
+    return part.weigh_classes(), validation
 
 
 def go_on(folder: Path, lasting: Mapping[str, Any], typed: str, quiet: bool) -> Session:
@@ -277,9 +275,12 @@ def finish(session: Session, watching: Sequence[Callback] = ()) -> int:
         ) from error
     except StreamError as error:
         again = command("train", "--resume", saving.saved or folder)
+        images = session.part.preparation.images is not None
         raise StreamError(
             f"{error}.\nThe run is saved in {saving.saved or folder} as it is after {_place(run, session.part)}. When "
-            f"the text is what it was again: {again}"
+            f"the {'image' if images else 'text'} is what it was again: {again}"
+            + "\nOr begin anew with --skip-damaged, which leaves out what cannot be read"
+            * images
         ) from error
     if run.stopped == "interrupted":
         return _tell_interrupted(session, saving.saved, bool(requests))

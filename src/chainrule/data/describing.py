@@ -22,11 +22,13 @@ def contents(data: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": len(data)}
     if data.name:
         found["name"] = data.name
-    if isinstance(data, Stream) or not isinstance(data, Dataset) or data.targets is None:
+    if not isinstance(data, Dataset | Stream):
         return found
     if data.labels is not None and data.classes is not None:
         found["counts"] = np.bincount(data.labels, minlength=len(data.classes)).tolist()
-    elif not data.symbolic:
+    if isinstance(data, Stream) or data.targets is None:
+        return found
+    if data.labels is None and not data.symbolic:
         targets = data.targets.astype(np.float64)
         found["targets"] = {
             "least": float(targets.min()), "mean": float(targets.mean()),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,13 @@ from chainrule.data.image_form import ImageForm, as_channels, as_size
 from chainrule.data.image_listing import Listing, list_images, parts_of
 from chainrule.data.preparation import Preparation
 from chainrule.data.streams import Stream, stream
-from chainrule.errors import ChainruleError, ConfigurationError, DataError
+from chainrule.errors import ChainruleError, ConfigurationError, DataError, StreamError
 
 #: More than this is not read into memory.
 MAXIMUM_BYTES = 4 << 30
+#: What is held out of a folder that is not read into memory is, and takes no more than this.
+MAXIMUM_HELD = 1 << 29
+_TESTED = 0.2
 
 
 def images(
@@ -51,24 +55,8 @@ def images(
 
     Differs from: Keras and PyTorch, which scale whatever sizes come, or fail in the middle of an epoch.
     """
-    files, listing, note = _surveyed(folder, size, colour, fit, classes, labels, skip_damaged, maximum_pixels)
-    if into is not None:
-        inputs, kept, skipped = _written(files, Path(into), skip_damaged)
-    else:
-        if files.nbytes > MAXIMUM_BYTES:
-            raise DataError(
-                f"{folder}: {len(files):,} images of {'×'.join(map(str, files.form.shape))} take {files.nbytes:,} "
-                f"bytes, and up to {MAXIMUM_BYTES:,} are read into memory; name a file for them, into='images.npy', "
-                "give a smaller size=, or take image_stream"
-            )
-        inputs, kept, skipped = _collected(files, skip_damaged)
-    targets = None if listing.labels is None else np.asarray(listing.labels, np.int32)[kept]
-    if targets is not None and not np.isin(np.arange(len(listing.classes or ())), targets).all() and classes is None:
-        empty = next(name for n, name in enumerate(listing.classes or ()) if n not in targets)
-        raise DataError(f"{folder}: every image of the class {empty!r} is damaged; nothing is left of it")
-    return Dataset(
-        inputs, targets, None, listing.classes, _preparation(files.form), Path(folder).name, _notes(note, skipped)
-    )
+    survey = _surveyed(folder, size, colour, fit, classes, labels, skip_damaged, maximum_pixels)
+    return _as_dataset(folder, survey, classes is not None, skip_damaged, into)
 
 
 def image_stream(
@@ -87,28 +75,129 @@ def image_stream(
     once an epoch: where that takes longer than the training, ``images(…, into="images.npy")`` decodes it once for all.
     A damaged file ends the stream with a `StreamError` that names it.
     """
-    files, listing, _ = _surveyed(folder, size, colour, fit, classes, labels, False, maximum_pixels)
-    parts: tuple[Any, ...] = (files,)
-    if listing.labels is not None:
-        parts = (files, np.asarray(listing.labels, np.int32))
-    return stream(parts, classes=listing.classes, preparation=_preparation(files.form), name=Path(folder).name)
+    return _as_stream(folder, _surveyed(folder, size, colour, fit, classes, labels, False, maximum_pixels))
 
 
 def load_images(
     folder: Path, *, size: Any, colour: str | None, fit: str, skip_damaged: bool, seed: int
 ) -> tuple[Dataset, Dataset]:
     """A folder as a training and a test part: its own, in folders named train and test, or split by ``seed``."""
+    train, test = open_images(
+        folder, size=size, colour=colour, fit=fit, skip_damaged=skip_damaged, seed=seed, streamed=False
+    )
+    assert isinstance(train, Dataset)
+    return train, test
+
+
+def open_images(
+    folder: Path, *, size: Any, colour: str | None, fit: str, skip_damaged: bool, seed: int, streamed: bool = True
+) -> tuple[Dataset | Stream, Dataset]:
+    """As `load_images`, but of a folder that takes more than ``MAXIMUM_BYTES`` the training part is a stream.
+
+    With ``skip_damaged`` each image of a stream is decoded once beforehand, to see which cannot be.
+    """
     settings: dict[str, Any] = {"size": size, "colour": colour, "fit": fit, "skip_damaged": skip_damaged}
     parts = parts_of(folder) if folder.is_dir() else None
-    if parts is None:
-        return images(folder, **settings).split(0.2, seed)
-    train = images(parts[0], **settings)
+    place = folder if parts is None else parts[0]
+    survey = _surveyed(place, size, colour, fit, None, None, skip_damaged, MAXIMUM_PIXELS)
+    if streamed and survey.files.nbytes > MAXIMUM_BYTES:
+        large = _as_stream(place, _readable(place, survey) if skip_damaged else survey)
+        if parts is not None:
+            return large, _tested(parts[1], large, settings)
+        try:
+            return hold_apart(large, _TESTED, seed)
+        except StreamError as error:
+            raise _with_advice(error) from None
+    train = _as_dataset(place, survey, False, skip_damaged)
+    return train.split(_TESTED, seed) if parts is None else (train, _tested(parts[1], train, settings))
+
+
+def hold_apart(whole: Stream, fraction: float, seed: int) -> tuple[Stream, Dataset]:
+    """A stream without a part of it, and that part in memory: no more than ``MAXIMUM_HELD`` of it."""
+    shape, dtype = whole.arrays["inputs"]
+    taken = len(whole) * int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    rest, held = whole.split(min(fraction, MAXIMUM_HELD / taken), seed)
+    found = held.take(len(held))
+    assert isinstance(found, Dataset)
+    return rest, replace(found, note=whole.note)
+
+
+class Survey(NamedTuple):
+    """What was found in a folder: its files in their common form, what they are, and what is to be told of them."""
+
+    files: ImageFiles
+    listing: Listing
+    note: list[str]
+
+    def chosen(self, places: Sequence[int], note: Sequence[str]) -> Survey:
+        """Some of the files, with more to tell."""
+        files, (paths, labels, classes, left_out) = self.files, self.listing
+        paths = tuple(paths[place] for place in places)
+        labels = None if labels is None else tuple(labels[place] for place in places)
+        listing = Listing(paths, labels, classes, left_out)
+        return Survey(ImageFiles(paths, files.form, files.maximum_pixels), listing, [*self.note, *note])
+
+
+def _as_dataset(
+    folder: str | Path, survey: Survey, classes_given: bool, skip_damaged: bool, into: str | Path | None = None
+) -> Dataset:
+    files = survey.files
+    if into is None and files.nbytes > MAXIMUM_BYTES:
+        raise DataError(
+            f"{folder}: {len(files):,} images of {'×'.join(map(str, files.form.shape))} take {files.nbytes:,} "
+            f"bytes, and up to {MAXIMUM_BYTES:,} are read into memory; name a file for them, into='images.npy', "
+            "give a smaller size=, or take image_stream"
+        )
+    if into is not None:
+        inputs, kept, skipped = _written(files, Path(into), skip_damaged)
+    else:
+        inputs, kept, skipped = _collected(files, skip_damaged)
+    found = survey.chosen(kept, [_told_skipped(skipped)] if skipped else [])
+    targets = None if found.listing.labels is None else np.asarray(found.listing.labels, np.int32)
+    if not classes_given:
+        _refuse_lost_class(folder, found.listing)
+    name, note = Path(folder).name, "; ".join(found.note)
+    return Dataset(inputs, targets, None, found.listing.classes, _preparation(files.form), name, note)
+
+
+def _as_stream(folder: str | Path, survey: Survey) -> Stream:
+    files, listing = survey.files, survey.listing
+    parts: tuple[Any, ...] = (files,)
+    if listing.labels is not None:
+        parts = (files, np.asarray(listing.labels, np.int32))
+    found = stream(parts, classes=listing.classes, preparation=_preparation(files.form), name=Path(folder).name)
+    found.note = "; ".join(survey.note)
+    return found
+
+
+def _readable(folder: Path, survey: Survey) -> Survey:
+    """Those of the files that can be decoded: each is, once."""
+    kept: list[int] = []
+    skipped: list[str] = []
+    for _ in _decoded(survey.files, True, kept, skipped):
+        pass
+    found = survey.chosen(kept, [_told_skipped(skipped)] if skipped else [])
+    _refuse_lost_class(folder, found.listing)
+    return found
+
+
+def _refuse_lost_class(folder: object, listing: Listing) -> None:
+    if listing.labels is None:
+        return
+    there = set(listing.labels)
+    for number, name in enumerate(listing.classes or ()):
+        if number not in there:
+            raise DataError(f"{folder}: every image of the class {name!r} is damaged; nothing is left of it")
+
+
+def _tested(folder: Path, train: Dataset | Stream, settings: Mapping[str, Any]) -> Dataset:
+    """The images of a test part of its own, in the form of those to train on."""
     form = train.preparation.images
     assert form is not None
-    settings |= {"size": (form.height, form.width), "colour": "grey" if form.channels == 1 else "rgb"}
-    if size is None:
-        _refuse_other_size(parts[1], form)
-    return train, images(parts[1], classes=train.classes, **settings)
+    if settings["size"] is None:
+        _refuse_other_size(folder, form)
+    alike = {"size": (form.height, form.width), "colour": "grey" if form.channels == 1 else "rgb"}
+    return images(folder, classes=train.classes, **{**settings, **alike})
 
 
 def _surveyed(
@@ -120,8 +209,7 @@ def _surveyed(
     labels: Mapping[str, Any] | None,
     skip_damaged: bool,
     maximum_pixels: int,
-) -> tuple[ImageFiles, Listing, list[str]]:
-    """The files in their common form, what they are, and what is to be told of them."""
+) -> Survey:
     if isinstance(classes, str):
         raise ConfigurationError(f"classes: a sequence of names was expected, not the text {classes!r}")
     wanted, channels = as_size(size), as_channels(colour)
@@ -156,7 +244,7 @@ def _surveyed(
     if skipped:
         note.append(_told_skipped(skipped))
     form = ImageForm(*wanted, channels, fit)
-    return ImageFiles(paths, form, maximum_pixels), listing._replace(paths=paths, labels=numbers), note
+    return Survey(ImageFiles(paths, form, maximum_pixels), listing._replace(paths=paths, labels=numbers), note)
 
 
 def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, int]:
@@ -243,12 +331,8 @@ def _preparation(form: ImageForm) -> Preparation:
     return Preparation(scale=1.0 / 255.0, shape=shape, images=form)
 
 
-def _with_advice(error: DataError) -> ChainruleError:
+def _with_advice(error: ChainruleError) -> ChainruleError:
     return DataError(f"{error}. Repair or remove it, or leave out what is damaged: skip_damaged=True")
-
-
-def _notes(note: Sequence[str], skipped: Sequence[str]) -> str:
-    return "; ".join([*note, *([_told_skipped(skipped)] if skipped else [])])
 
 
 def _told_skipped(skipped: Sequence[str]) -> str:

@@ -116,13 +116,15 @@ def load(
 def load_or_stream(
     name_or_path: str | Path, *, form: TextForm | None = None, **options: Any
 ) -> tuple[Dataset | Stream, Dataset]:
-    """What `load` gives; but of a large text file, the training part comes as a stream, read as it is needed.
+    """What `load` gives; but of a large text file or folder of images, the training part comes as a stream.
 
     ``form`` is that of an earlier call, if there was one: it saves going through the file for a vocabulary.
     """
     from chainrule.data.text import streaming
 
     path = Path(name_or_path)
+    if path.is_dir() and str(name_or_path) not in _NAMES:
+        return _open_folder(path, **options)
     is_large = path.suffix.lower() == ".txt" and path.is_file() and path.stat().st_size > streaming.LARGE
     if not is_large or str(name_or_path) in _NAMES:
         return load(name_or_path, **options)
@@ -132,6 +134,18 @@ def load_or_stream(
     _refuse_beside_text(told, given["target"], given["ignore"], given["task"], given.get("text"), given.get("images"))
     tokens, length = given.get("tokens") or "characters", given.get("length") or 64
     return streaming.large_language(path, length=length, tokens=tokens, form=form)
+
+
+def _open_folder(
+    path: Path, *, images: bool = False, progress: Progress | None = None, **options: Any
+) -> tuple[Dataset | Stream, Dataset]:
+    """A folder of images as `load` has it, its training part a stream if there are too many."""
+    from chainrule.data.image_folders import open_images
+
+    form: dict[str, Any] = {"size": None, "colour": None, "fit": "crop", "skip_damaged": False}
+    if any(value for name, value in options.items() if name not in (*form, "seed")):
+        return load(path, images=images, progress=progress, **options)  # which says what does not fit
+    return open_images(path, seed=options.get("seed", 0), **{name: options.get(name, form[name]) for name in form})
 
 
 def _load_text(

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.data.chunks import Arrays, Piece, checked, made, recut, rows_of
 from chainrule.data.dataset import Dataset
 from chainrule.data.preparation import Preparation
 from chainrule.data.scaling import Moments
+from chainrule.data.splitting import split_indices
 from chainrule.data.wholes import Order, Whole
 from chainrule.errors import ChainruleError, ConfigurationError, DataError, StreamError
 
@@ -26,8 +28,10 @@ class Stream:
     """Data to train on or to evaluate that come in chunks; `stream` makes one.
 
     ``len`` is the number of samples in an epoch, ``preparation`` what is done to them in the graph, ``classes`` the
-    names that labels count into.
+    names that labels count into, ``note`` what was recognised in the source.
     """
+
+    note: str = ""
 
     def __init__(
         self, source: Source, samples: int | None, classes: tuple[str, ...] | None, preparation: Preparation, name: str
@@ -52,6 +56,11 @@ class Stream:
     def head(self) -> Dataset | Arrays:
         """The first chunk of epoch 0, up to 4,096 samples of it: read once, to learn shapes and dtypes."""
         return self._as_data(self._known())
+
+    @property
+    def labels(self) -> NDArray[np.int32] | None:
+        """All labels, where they lie in memory, as those of a stream of arrays or of image files do; else None."""
+        return self.source.labels if isinstance(self.source, Whole) and self.classes is not None else None
 
     @property
     def arrays(self) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -94,6 +103,54 @@ class Stream:
         with closing(self.blocks(min(samples, len(self)))) as blocks:
             return self._as_data(next(blocks))
 
+    def split(self, fraction: float = 0.2, seed: int = 0) -> tuple[Stream, Stream]:
+        """A training part, and a test part of ``fraction`` of the samples: those that `Dataset.split` takes.
+
+        It is for a stream of arrays or of image files, of which nothing is copied, and nothing read. Raises
+        `ConfigurationError` for a stream of chunks: which samples are to come is not known.
+
+        >>> train, test = stream((np.zeros((10, 1)), np.array([0, 1] * 5)), classes=2).split(0.2)
+        >>> len(train), sorted(test.take(2).targets.tolist())
+        (8, [0, 1])
+        """
+        if not isinstance(self.source, Whole):
+            raise ConfigurationError(
+                f"{self._told}: a stream of chunks cannot be split, since its samples are known only as they come; "
+                "make two streams, one of each part"
+            )
+        train, test = (
+            self._with(self.preparation, self.source.chosen(rows))
+            for rows in split_indices(len(self), fraction, seed, self.labels)
+        )
+        return train, test
+
+    def weigh_classes(self, weights: str | Mapping[str, float] = "balanced") -> Stream:
+        """This stream with weights by class, as `Dataset.weigh_classes` gives them; one of arrays or of image files."""
+        whole = self.source
+        labels = self._alone()
+        if labels is None or not isinstance(whole, Whole):
+            raise DataError(f"{self._told}: weigh_classes needs labels that lie in memory, and none do")
+        found = labels.weigh_classes(weights).weights
+        assert found is not None
+        inputs, targets = whole.parts[:2]
+        every = np.zeros(inputs.shape[0], found.dtype)
+        every[slice(None) if whole.rows is None else whole.rows] = found
+        return self._with(self.preparation, Whole((inputs, targets, every), whole.rows))
+
+    def check_trainable(self) -> None:
+        """Raise DataError where training could only mislead, as `Dataset.check_trainable` does, if labels are known."""
+        labels = self._alone()
+        if labels is not None:
+            labels.check_trainable()
+
+    def _alone(self) -> Dataset | None:
+        """The labels, and weights if there are any, without the inputs; None where they do not lie in memory."""
+        labels = self.labels
+        if labels is None or not isinstance(self.source, Whole):
+            return None
+        weights = self.source.weights
+        return Dataset(np.zeros((len(labels), 1), np.uint8), labels, weights, self.classes, name=self.name)
+
     def standardize(self) -> Stream:
         """This stream with a preparation that gives every feature mean 0 and deviation 1, as measured in epoch 0.
 
@@ -115,9 +172,11 @@ class Stream:
         """This stream with the preparation of other data: statistics come from the training part alone."""
         return self._with(other.preparation)
 
-    def _with(self, preparation: Preparation) -> Stream:
-        other = Stream(self.source, self._samples, self.classes, preparation, self.name)
-        other._first, other._by_name = self._first, self._by_name
+    def _with(self, preparation: Preparation, source: Source | None = None) -> Stream:
+        other = Stream(source or self.source, self._samples, self.classes, preparation, self.name)
+        other.note = self.note
+        if source is None:
+            other._first, other._by_name = self._first, self._by_name
         return other
 
     @property

@@ -23,23 +23,27 @@ _STORED, _LOCAL_HEADER = 0, 30
 class Whole:
     """All the data as one chunk: of its arrays, only the rows that are wanted are read.
 
+    ``rows`` are those of the chunk that count as the data, all if none are given: a part of arrays that are nowhere
+    copied.
+
     >>> whole = Whole((np.arange(6.0).reshape(3, 2), np.arange(3)))
     >>> [chunk[0].tolist() for _, chunk, _ in whole.pieces(0, 1)]
     [[[2.0, 3.0], [4.0, 5.0]]]
     """
 
-    def __init__(self, chunk: Any) -> None:
+    def __init__(self, chunk: Any, rows: NDArray[Any] | None = None) -> None:
         if isinstance(chunk, Dataset):
             chunk = (chunk.inputs, chunk.targets, chunk.weights)
         self._names = tuple(chunk) if isinstance(chunk, Mapping) else None
         parts = chunk.values() if isinstance(chunk, Mapping) else chunk if isinstance(chunk, tuple) else (chunk,)
-        self._parts = [None if part is None else _rows(part) for part in parts]
-        lengths = [part.shape[0] if part.ndim else 0 for part in self._parts if part is not None]
+        self.parts: list[Any] = [None if part is None else _rows(part) for part in parts]
+        lengths = [part.shape[0] if part.ndim else 0 for part in self.parts if part is not None]
         if not lengths or len(set(lengths)) > 1 or not lengths[0]:
             raise DataError(f"the arrays hold one row a sample, as many as each other, and some: {lengths}")
-        self._samples = lengths[0]
-        bytes_a_row = sum(part.nbytes // len(part) for part in self._parts if part is not None)
-        self._rows = max(1, min(_ROWS, _BYTES // max(bytes_a_row, 1)))
+        self.rows = rows
+        self._samples = lengths[0] if rows is None else len(rows)
+        bytes_a_row = sum(part.nbytes // len(part) for part in self.parts if part is not None)
+        self._piece = max(1, min(_ROWS, _BYTES // max(bytes_a_row, 1)))
 
     def __len__(self) -> int:
         return self._samples
@@ -47,8 +51,8 @@ class Whole:
     def pieces(self, epoch: int, start: int = 0, order: Order | None = None) -> Generator[Piece]:
         """The samples from place ``start`` of the epoch on, in its order."""
         places = None if order is None else order(epoch)
-        for first in range(start, self._samples, self._rows):
-            last = min(first + self._rows, self._samples)
+        for first in range(start, self._samples, self._piece):
+            last = min(first + self._piece, self._samples)
             rows = np.arange(first, last) if places is None else places[first:last]
             chosen: Any = slice(first, last) if places is None else rows
             where = f"samples {first:,} to {last - 1:,} of epoch {epoch}"
@@ -62,8 +66,28 @@ class Whole:
         """One sample, as a chunk."""
         return self._at(slice(row, row + 1))
 
+    @property
+    def labels(self) -> NDArray[np.int32] | None:
+        """The targets where they are whole numbers from 0 on, one a sample."""
+        found = self.parts[1] if self._names is None and len(self.parts) > 1 else None
+        if found is None or found.ndim != 1 or found.dtype.kind not in "iu" or found.min() < 0:
+            return None
+        return np.asarray(found if self.rows is None else found[self.rows], np.int32)
+
+    @property
+    def weights(self) -> NDArray[Any] | None:
+        """How much each sample counts, if it is said."""
+        found = self.parts[2] if self._names is None and len(self.parts) > 2 else None
+        return found if found is None or self.rows is None else np.asarray(found[self.rows])
+
+    def chosen(self, rows: NDArray[Any]) -> Whole:
+        """A part of these data, by the places of its samples."""
+        parts = tuple(self.parts) if self._names is None else dict(zip(self._names, self.parts, strict=True))
+        return Whole(parts, rows if self.rows is None else self.rows[rows])
+
     def _at(self, rows: Any) -> Any:
-        parts = [None if part is None else part[rows] for part in self._parts]
+        rows = rows if self.rows is None else self.rows[rows]
+        parts = [None if part is None else part[rows] for part in self.parts]
         return tuple(parts) if self._names is None else dict(zip(self._names, parts, strict=True))
 
 

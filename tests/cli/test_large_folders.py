@@ -1,0 +1,133 @@
+"""Folders of images too large for memory: streamed by `chainrule train`, with the same bits; and what breaks off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import chainrule as cr
+from chainrule.data import image_folders, wholes
+from chainrule.formats.folder import read_arrays
+from tests.cli.calling import Command
+from tests.data.pictures import photos
+
+TRAIN = ("--hidden", "4", "--size", "8x8", "--epochs", "2", "--augment", "flip", "--engine", "reference")
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Not one image is read into memory, but for what is held out."""
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)
+    return monkeypatch
+
+
+def weights(run: str) -> dict[str, NDArray[Any]]:
+    return read_arrays(Path(run) / "weights.safetensors")[0]
+
+
+def test_a_folder_larger_than_memory_ends_with_the_bits_of_one_that_fits(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(Path("photos"), each=40)
+    told = command.works("train", "photos", *TRAIN, "--class-weights", "balanced")
+    assert "too many to lie in memory" not in told
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)
+    told = command.works("train", "photos", *TRAIN, "--class-weights", "balanced", "--epochs", "1")
+    assert "photos: 58 samples to train on, 6 for validation, 16 for the test; 8×8×3 points" in " ".join(told.split())
+    assert "too many to lie in memory: those to train on are read in each epoch anew" in " ".join(told.split())
+    assert "(saying 'cat' every time would give 50" in " ".join(told.split())
+    command.works("train", "--resume", "runs/photos-2", "--epochs", "2", "--quiet")
+    first, second = weights("runs/photos-1"), weights("runs/photos-2")
+    assert all((second[path] == array).all() for path, array in first.items())
+    assert "of 16 right" in command.works("evaluate", "runs/photos-2")
+    command.works("diagnose", "runs/photos-2")
+    command.works("augment", "photos", "--augment", "flip", "--samples", "3", "--output", "flipped.png")
+    assert "29" in Path("runs/photos-2/report.html").read_text()  # so many of each class are learned from
+
+
+def test_what_is_held_out_takes_no_more_than_it_may(command: Command, small_memory: pytest.MonkeyPatch) -> None:
+    small_memory.setattr(image_folders, "MAXIMUM_HELD", 8 * 8 * 3 * 10)
+    photos(Path("photos"), each=50)
+    told = command.works("train", "photos", *TRAIN)
+    assert "photos: 81 samples to train on, 9 for validation, 10 for the test" in told
+
+
+def test_a_test_part_of_its_own(command: Command, small_memory: pytest.MonkeyPatch) -> None:
+    """It is read into memory, so it has to fit in there."""
+    photos(Path("photos/train"), each=20)
+    photos(Path("photos/test"), each=5)
+    assert "up to 1 are read into memory" in command.refuses("train", "photos", *TRAIN)
+    small_memory.setattr(image_folders, "MAXIMUM_BYTES", 8 * 8 * 3 * 10)
+    assert "36 samples to train on, none for validation, 10 for the test" not in command.works(
+        "train", "photos", *TRAIN
+    )
+
+
+def test_damaged_files_are_named_or_left_out(command: Command, small_memory: pytest.MonkeyPatch) -> None:
+    photos(Path("photos"), each=30)
+    cut = Path("photos/dog/17.png")
+    cut.write_bytes(cut.read_bytes()[:60])  # its header is whole
+    said = command.refuses("train", "photos", *TRAIN, "--quiet")
+    assert "17.png: is damaged or cut short" in said
+    assert "or leave out what is damaged" in said
+    told = command.works("train", "photos", *TRAIN, "--skip-damaged", "--output", "whole")
+    assert "1 damaged file left out: photos/dog/17.png" in " ".join(told.split())
+    command.works("evaluate", "whole")
+    Path("photos/cat/3.png").rename("photos/cat/30.png")  # in its place, but is it the same image?
+    assert "is not what it was when whole was trained" in command.refuses("evaluate", "whole")
+
+
+def test_a_damaged_file_that_is_met_on_the_way_loses_nothing(
+    command: Command, small_memory: pytest.MonkeyPatch
+) -> None:
+    """The training stops there, is saved, and goes on once the file is repaired."""
+    small_memory.setattr(wholes, "_BYTES", 3 * 8 * 8 * 3)  # three images are read at a time
+    photos(Path("photos"), each=30)
+    train, _ = image_folders.open_images(Path("photos"), size=8, colour=None, fit="crop", skip_damaged=False, seed=0)
+    assert isinstance(train, cr.data.Stream)
+    part, _ = image_folders.hold_apart(train, 0.1, 0)
+    assert isinstance(part.source, wholes.Whole)
+    assert part.source.rows is not None
+    cut = part.source.parts[0].paths[part.source.rows[-1]]
+    content = cut.read_bytes()
+    cut.write_bytes(content[:60])
+    said = " ".join(command.refuses("train", "photos", *TRAIN, "--batch-size", "4").split())
+    assert f"{cut.name}: is damaged or cut short" in said
+    assert "as it is after 0 epochs and" in said
+    assert "When the image is what it was again: " in said
+    assert "--resume runs/photos-1" in said
+    cut.write_bytes(content)
+    command.works("train", "--resume", "runs/photos-1", "--quiet")
+    command.works("train", "photos", *TRAIN, "--batch-size", "4", "--quiet")
+    first, second = weights("runs/photos-1"), weights("runs/photos-2")
+    assert all((second[path] == array).all() for path, array in first.items())
+
+
+def test_one_class_and_all_at_once_are_refused(command: Command, small_memory: pytest.MonkeyPatch) -> None:
+    photos(Path("photos"), classes="cat", each=10)
+    assert "every one of the 8 samples is of class 'cat'" in command.refuses("train", "photos", *TRAIN)
+    photos(Path("photos"), each=10)
+    said = command.refuses("train", "photos", "--size", "8x8", "--batch-size", "all")
+    assert "takes all samples at once, and a stream is never there at once" in said
+
+
+def test_parts_of_a_stream_are_those_of_the_data() -> None:
+    inputs, labels = np.arange(40.0).reshape(20, 2), np.array([0, 1, 2, 1] * 5)
+    data, whole = cr.data.from_arrays(inputs, labels, ["a", "b", "c"]), None
+    whole = cr.data.stream((inputs, labels), classes=["a", "b", "c"])
+    for mine, wanted in zip(whole.split(0.3, 5), data.split(0.3, 5), strict=True):
+        again, expected = mine.split(0.5, 1)[1].weigh_classes(), wanted.split(0.5, 1)[1].weigh_classes()
+        found = again.take(len(again))
+        assert isinstance(found, cr.data.Dataset)
+        np.testing.assert_array_equal(found.inputs, expected.inputs)
+        assert found.targets is not None
+        np.testing.assert_array_equal(found.targets, expected.targets)
+        np.testing.assert_array_equal(found.weights, expected.weights)
+    with pytest.raises(cr.errors.ConfigurationError, match="a stream of chunks cannot be split"):
+        cr.data.stream(lambda epoch: iter([(inputs, labels)]), classes=3).split()
+    assert whole.labels is not None
+    assert cr.data.stream((inputs, labels - 1), classes=3).labels is None  # they are refused as they come
