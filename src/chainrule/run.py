@@ -308,10 +308,10 @@ class Run(Generative):
                 f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
             )
         shape = self._known_spec().arrays["inputs"][0]
-        setting = Setting(self.model, self.loss, self.engine, self.preparation, shape, self.dtype, self.classes)
+        setting = self.model, self.loss, self.engine, self.preparation, shape, self.dtype, self.classes
         predictor = self._predictor
         if predictor is None or predictor.setting != setting:
-            predictor = self._predictor = Predictor(setting, self.known_layers())
+            predictor = self._predictor = Predictor(Setting(*setting), self.known_layers())
         return predictor(name, inputs, self.arrays, CHUNK)
 
     # ---- looking inside, and keeping ------------------------------------------------------------------------------

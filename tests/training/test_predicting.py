@@ -52,10 +52,10 @@ def test_a_size_and_a_kind_of_inputs_are_compiled_once() -> None:
         run.outputs(INPUTS)
         run.predict(INPUTS)
         run.probabilities(cr.data.Dataset(INPUTS, LABELS))
-    assert engine.compiled == before + 1
+    assert engine.compiled == before + 2  # the outputs, and the probabilities
     run.outputs(INPUTS[:1])
     run.outputs(INPUTS.astype(np.float64))
-    assert engine.compiled == before + 3
+    assert engine.compiled == before + 4
     run.fit(cr.data.from_arrays(INPUTS, LABELS), epochs=1)
     trained = engine.compiled
     run.outputs(INPUTS)
@@ -131,6 +131,12 @@ def test_what_is_not_finite_is_refused(value: float, dtype: Any, at_once: int, m
     inputs[5, 1] = value
     with pytest.raises(DataError, match=rf"the data: inputs, row 5, column 1: {value} is not a finite number"):
         run.outputs(inputs)
+
+
+def test_numbers_whose_squares_are_not_finite_are_finite() -> None:
+    run = _run()
+    assert run.outputs(np.full((2, 3), 1e30, np.float32)).shape == (2, 2)
+    assert run.outputs(np.full((2, 3), 1e36)).shape == (2, 2)
 
 
 def test_inputs_in_other_forms_are_made_fit_or_refused() -> None:

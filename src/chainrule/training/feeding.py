@@ -106,6 +106,11 @@ def refuse_other_inputs(model: AnyLayer | None, inputs: Array, preparation: Prep
         check(inputs)
 
 
+def looks_at_inputs(model: AnyLayer) -> bool:
+    """Whether a first layer of the model knows inputs that are wrong."""
+    return any(hasattr(layer, "check_inputs") for layer in _first_layers(model))
+
+
 def _first_layers(layer: AnyLayer) -> Iterator[AnyLayer]:
     """The layers that see a model's inputs themselves: of a chain its first, of what stands around a layer that one."""
     match layer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,41 @@ def test_an_input_that_nothing_reads_in_the_end_has_to_fit_all_the_same() -> Non
     np.testing.assert_array_equal(program.run({"unread": zeros, "x": zeros + 1})["y"], zeros + 1)
     with pytest.raises(ShapeError):
         program.run({"unread": np.zeros(3, np.float32), "x": zeros})
+
+
+def test_arrays_that_are_given_again_are_read_again() -> None:
+    program = NativeEngine().compile(ADDED)
+    given = GIVEN.copy()
+    for number in range(3):
+        given[:] = number  # in place
+        np.testing.assert_array_equal(program.run({"x": given})["y"], given + WEIGHTS)
+    for number in range(50):  # a new one each time, often where the last one lay
+        given = np.full_like(GIVEN, number)
+        np.testing.assert_array_equal(program.run({"x": given})["y"], given + WEIGHTS)
+    for array in (given, GIVEN, GIVEN.T.copy().T, given, _read_only(GIVEN), given):
+        np.testing.assert_array_equal(program.run({"x": array})["y"], array + WEIGHTS)
+    with pytest.raises(EngineError):
+        program.run({})
+    del given, array
+    with pytest.raises(EngineError, match="the graph wants an array for its input 'x'"):
+        program.run({})
+    with pytest.raises(ShapeError):
+        program.run({"x": None})  # type: ignore[dict-item]
+
+
+def test_what_was_given_is_not_kept() -> None:
+    program = NativeEngine().compile(ADDED)
+    given = GIVEN.copy()
+    program.run({"x": given})
+    gone = weakref.ref(given)
+    del given
+    assert gone() is None
+
+
+def test_what_is_written_in_place_is_found_again_by_the_next_run() -> None:
+    w = g.input("w", (3, 4))
+    program = NativeEngine().compile(Graph({"w": w + w, "twice": w * 2 + X}))
+    given = {"w": GIVEN.copy(), "x": GIVEN}
+    for _ in range(3):
+        np.testing.assert_array_equal(program.run(given)["w"], GIVEN + GIVEN)
+        np.testing.assert_array_equal(given["w"], GIVEN)

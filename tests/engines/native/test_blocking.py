@@ -30,7 +30,7 @@ def _block_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "SMALL", 0.0)
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(sharing, "unit", unit)
-    monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
+    monkeypatch.setattr(program, "_WAKING", 0.0)
     monkeypatch.setattr(Pace, "next", lambda pace: pace._cores)
 
 

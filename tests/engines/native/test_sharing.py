@@ -32,7 +32,7 @@ def divide_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(sharing, "unit", unit)
     monkeypatch.setattr(driver, "SMALL", 0.0)
-    monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
+    monkeypatch.setattr(program, "_WAKING", 0.0)
     monkeypatch.setattr(Pace, "next", lambda pace: pace._cores)
     # Real threads, though the tests give each of their processes but one.
     monkeypatch.setenv("CHAINRULE_THREADS", "7")

@@ -56,7 +56,7 @@ def test_a_thread_is_pinned_where_a_call_has_all_there_is_and_free_afterwards() 
 
 def test_a_call_on_two_cores_ends_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_THREADS", "2")
-    monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
+    monkeypatch.setattr(program, "_WAKING", 0.0)
     seen: list[tuple[int, int]] = []
 
     def watched(core: int, count: int) -> AbstractContextManager[None]:

@@ -68,7 +68,7 @@ def test_every_element_finds_its_place(cpu: str, dtype: str) -> None:
 def test_parts_of_cores_meet_wherever_they_are_cut(unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(driver, "SMALL", 0.0)
-    monkeypatch.setattr(program, "_WORTH_SHARING", 0.0)
+    monkeypatch.setattr(program, "_WAKING", 0.0)
 
     def cut(roots: list[Node], read: object, cores: int, *_: object) -> sharing.Share | None:
         # Along every axis in turn.

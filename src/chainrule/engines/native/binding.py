@@ -6,6 +6,7 @@ A run of a small network is over in microseconds, so whatever does not depend on
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -31,51 +32,78 @@ class Binding:
     """The inputs and outputs of a program: arrays that were given are checked, and new ones are made.
 
     ``inputs`` are those that the code reads, in its order, and ``replaced`` the outputs that it writes over the input
-    of the same name. The table has an address for each input, then for each constant, then for each output.
+    of the same name. The ``table`` has an address for each input, then for each constant, then for each output.
+    An array that was given the last time too, as parameters are, has its address there already.
     """
 
     def __init__(
         self, graph: Graph, inputs: Sequence[str], constants: Sequence[Array], replaced: Collection[str]
     ) -> None:
         self._graph = graph
+        self.table = (ctypes.c_void_p * (len(inputs) + len(constants) + len(graph.outputs)))()
+        slots = {name: slot for slot, name in enumerate(inputs)}
         #: Every input of the graph is checked; the code may want fewer of them, and has an order of its own.
-        self._checked = [(name, node.shape, np.dtype(node.dtype)) for name, node in graph.inputs.items()]
-        numbers = {name: number for number, (name, _, _) in enumerate(self._checked)}
-        self._read = [numbers[name] for name in inputs]
-        self._constants = [address(array) for array in constants]
-        #: Name, shape and dtype, and the input that is written over, or -1.
+        self._checked = [
+            (number, name, node.shape, np.dtype(node.dtype), slots.get(name, -1))
+            for number, (name, node) in enumerate(graph.inputs.items())
+        ]
+        #: The arrays of the last time; what is large and no longer needed is not kept for it.
+        self._last: list[Callable[[], Array | None]] = [_nothing] * len(self._checked)
+        for slot, array in enumerate(constants, len(inputs)):
+            self.table[slot] = address(array)
+        numbers = {name: number for number, name, *_ in self._checked}
+        #: Slot, name, shape and dtype, and the input that is written over, or -1.
         self._outputs = [
-            (name, node.shape, np.dtype(node.dtype), numbers[name] if name in replaced else -1)
-            for name, node in graph.outputs.items()
+            (slot, name, node.shape, np.dtype(node.dtype), numbers[name] if name in replaced else -1)
+            for slot, (name, node) in enumerate(graph.outputs.items(), len(inputs) + len(constants))
         ]
 
-    def bind(self, arrays: Arrays) -> tuple[list[Array], list[int], dict[str, Array]]:
-        """The arrays that are read, which the caller keeps while the program runs; the table; and the outputs."""
+    def bind(self, arrays: Arrays) -> tuple[list[Array], dict[str, Array]]:
+        """Fill the table; gives the arrays that are read, which the caller keeps as long, and the outputs."""
+        table, last = self.table, self._last
         given: list[Array] = []
-        for name, shape, dtype in self._checked:
-            array = arrays.get(name)
+        for number, name, shape, dtype, slot in self._checked:
+            array: Array | None = arrays.get(name)
+            known = last[number]()
+            if known is array and known is not None:
+                given.append(known)
+                continue
             if type(array) is not np.ndarray or array.shape != shape or array.dtype != dtype:
                 given = self._required(arrays)
                 break
+            try:
+                # Of each it is asked that its elements lie one after the other.
+                place = _addressof(_first_byte(array))
+                last[number] = weakref.ref(array)
+            except (TypeError, ValueError):
+                array = np.require(array, requirements=["C", "A"])
+                place = array.ctypes.data
+                last[number] = _nothing
+            if slot >= 0:
+                table[slot] = place
             given.append(array)
         outputs: dict[str, Array] = {}
-        for name, shape, dtype, over in self._outputs:
+        for slot, name, shape, dtype, over in self._outputs:
             if over < 0:
-                outputs[name] = np.empty(shape, dtype)
+                array = np.empty(shape, dtype)
             else:
-                given[over] = outputs[name] = given[over].copy()
-        read = [given[number] for number in self._read]
-        try:
-            # Of each it is asked that its elements lie one after the other.
-            table = [_addressof(_first_byte(array)) for array in read]
-        except (TypeError, ValueError):
-            given = [np.require(array, requirements=["C", "A"]) for array in read]
-            table = [array.ctypes.data for array in given]
-        table += self._constants
-        table += [address(array) for array in outputs.values()]
-        return given, table, outputs
+                given[over] = array = given[over].copy()
+                table[self._checked[over][4]] = address(array)
+                last[over] = _nothing
+            outputs[name] = array
+            table[slot] = address(array)
+        return given, outputs
 
     def _required(self, arrays: Arrays) -> list[Array]:
         """What is no array, or one of another byte order, as an array that the code can read, if it fits at all."""
         check_arrays(self._graph, arrays)
-        return [np.require(arrays[name], dtype, ["C", "A"]) for name, _, dtype in self._checked]
+        given = [np.require(arrays[name], dtype, ["C", "A"]) for _, name, _, dtype, _ in self._checked]
+        for array, (number, _, _, _, slot) in zip(given, self._checked, strict=True):
+            self._last[number] = _nothing
+            if slot >= 0:
+                self.table[slot] = array.ctypes.data
+        return given
+
+
+def _nothing() -> None:
+    return None

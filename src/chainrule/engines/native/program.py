@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from chainrule.engines.native.binding import Binding, address
 from chainrule.engines.native.driver import size_in_bytes
 from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops, plan_of, spent
+from chainrule.engines.native.lingering import Job
 from chainrule.engines.native.machine import Code, assembly
 from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
@@ -22,8 +22,9 @@ from chainrule.engines.native.team import Pace, Sync, cores, team
 from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
 from chainrule.graph import Graph, Node
 
-#: Seconds of work below which a call is left to the thread that makes it.
-_WORTH_SHARING = 100e-6
+#: Seconds of work below which no thread is woken for a call; and how soon a small one has to follow another for a
+#: thread to be asked to stay awake.
+_WAKING, _SOON = 100e-6, 200e-6
 
 
 class NativeProgram:
@@ -35,28 +36,34 @@ class NativeProgram:
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         call = ctypes.CFUNCTYPE(whole, whole, *[pointer] * 5, whole, pointer, *[whole] * 4, pointer)
         self._native = call(code.address("repeat"))
+        self._alone, self._lead, self._serve = (
+            ctypes.CFUNCTYPE(whole, pointer)(code.address(name)) for name in ("alone", "lead", "serve")
+        )
         self._constants = [np.asarray(node.attributes["value"], order="C") for node in written.constants]
         self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
         self._arena = _aligned(written.block.size)
         #: The cores that it is written for, each with its cycles, the waiting first and then call by call.
         module = written.block.module
         self.cores = module.cores if written.block.shared and not module.one_by_one else 1
-        self._pace = Pace(self.cores)
+        self._pace, self._large, self._last = Pace(self.cores), self._worth_sharing(1), 0.0
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
         self._binding = Binding(graph, list(written.inputs), self._constants, self._replaced)
-        #: The table of a single run by one core, and all that such a run is called with: they are the same each time.
-        self._table = struct.Struct(f"{len(written.inputs) + len(self._constants) + len(graph.outputs)}P")
-        self._pointers = ctypes.create_string_buffer(self._table.size)
         self._sync = Sync()
         self._places = [pointer(array.ctypes.data) for array in (self._arena, self._lengths)]
         self._times = [pointer(row.ctypes.data) for row in self.cycles]
-        nothing, none = whole(0), pointer(None)
-        self._single = (
-            whole(1), pointer(ctypes.addressof(self._pointers)), *self._places, self._times[0], none, nothing, none,
-            nothing, whole(-1), nothing, whole(1), pointer(self._sync.address),
-        )  # fmt: skip
+        #: What a single run is called with: where all of it lies is the same each time.
+        self._job = Job(
+            code.address("part"),
+            ctypes.addressof(self._binding.table),
+            self._arena.ctypes.data,
+            self._lengths.ctypes.data,
+            self.cycles.ctypes.data,
+            self.cycles.strides[0],
+            self._sync.address,
+        )
+        self._call_with = ctypes.addressof(self._job)
 
     @property
     def plan(self) -> Plan:
@@ -87,18 +94,42 @@ class NativeProgram:
             state = {name: arrays[name] for name in self.graph.outputs if name in inputs}
             after, logs = self.repeat(state, arrays, {"one run": np.zeros(1)})
             return {name: after[name] if name in state else logs[name][0] for name in self.graph.outputs}
-        # The arrays are kept until the code has read them.
-        _arrays, table, outputs = self._binding.bind(arrays)
-        if self._worth_sharing(1):
-            self._shared(1, table, (), (), -1)
-            return outputs
         with self._lock:
-            start = time.perf_counter()
-            self._table.pack_into(self._pointers, 0, *table)
-            self._native(*self._single)
-            self.seconds += time.perf_counter() - start
-            self.runs += 1
+            # The arrays are kept until the code has read them.
+            _arrays, outputs = self._binding.bind(arrays)
+            if self.cores > 1:
+                self._once()
+            else:
+                start = time.perf_counter()
+                self._alone(self._call_with)
+                self.seconds += time.perf_counter() - start
+                self.runs += 1
         return outputs
+
+    def _once(self) -> None:
+        """A single run, by as many cores as are worth it: threads that linger are asked first."""
+        others, wanted, done = team(), self._pace.next(), 0
+        start = time.perf_counter()
+        if wanted > 1 and others.take():
+            try:
+                self._job.boxes, self._job.helpers = others.boxes, wanted - 1
+                done = self._lead(self._call_with)
+                if not done and not self._large and start - self._last < _SOON:
+                    others.invite(min(wanted, cores()), self._stay)
+            finally:
+                others.give_back()
+        if not done and self._large:
+            self._shared(1, [*self._binding.table], (), (), -1, min(wanted, cores()))
+            return
+        if not done:
+            self._alone(self._call_with)
+        self._last = time.perf_counter()
+        self._pace.took(done or 1, self._last - start)
+        self.seconds += self._last - start
+        self.runs += 1
+
+    def _stay(self, core: int) -> None:
+        self._serve(team().box(core))
 
     @property
     def _replaced(self) -> list[str]:
@@ -157,18 +188,21 @@ class NativeProgram:
 
     def _worth_sharing(self, count: int) -> bool:
         # A call that is over before another thread is awake is better done alone.
-        return self.cores > 1 and count * self.written.block.seconds > _WORTH_SHARING
+        return self.cores > 1 and count * self.written.block.seconds > _WAKING
 
     def _call(self, count: int, slots: Sequence[Array], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
-        return self._shared(count, [address(array) for array in slots], moves, swaps, stop)
+        wanted = min(self._pace.next(), cores()) if self._worth_sharing(count) else 1
+        with self._lock:
+            return self._shared(count, [address(array) for array in slots], moves, swaps, stop, wanted)
 
-    def _shared(self, count: int, table: Sequence[int], moves: Sequence[int], swaps: Sequence[int], stop: int) -> int:
-        """So many runs, by as many cores as are worth it; each has a table of its own, which it moves on."""
+    def _shared(
+        self, count: int, table: Sequence[Any], moves: Sequence[int], swaps: Sequence[int], stop: int, wanted: int
+    ) -> int:
+        """So many runs, by so many cores if they are to be had; each has a table of its own, which it moves on."""
         whole, pointer = ctypes.c_int64, ctypes.c_void_p
         moving, swapping = (whole * len(moves))(*moves), (whole * len(swaps))(*swaps)
         given = moving, len(moves), swapping, len(swaps), stop
-        worth = self._worth_sharing(count)
-        with self._lock, team().lent(min(self._pace.next(), cores()) if worth else 1) as lent:
+        with team().lent(wanted) as lent:
             # Not one for all calls: after a second Ctrl-C, the other cores may still be at work on the last.
             sync = Sync()
             tables = [(pointer * len(table))(*table) for _ in range(lent)]
@@ -181,10 +215,11 @@ class NativeProgram:
             if lent == 1:
                 done = part(0)
             else:
-                team().run(part, sync, lent)
+                team().run(part, sync, lent, self._stay if count == 1 else None)
                 done = sync.result
-            took = time.perf_counter() - start
-            if worth and done:
+            self._last = time.perf_counter()
+            took = self._last - start
+            if done and self._worth_sharing(count):
                 self._pace.took(lent, took / done)
             self.seconds += took
             self.runs += done

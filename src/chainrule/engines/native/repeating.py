@@ -5,6 +5,8 @@ Each core goes through the same runs with a table of its own, and they wait for 
 
 from __future__ import annotations
 
+from chainrule.engines.native.lingering import lingering
+
 #: How often a waiting core looks before it lets others have its place: some tenths of a millisecond. It is not to be
 #: less than most waits take, since who gets the place may keep it for some milliseconds.
 _PATIENCE = 20000
@@ -154,9 +156,10 @@ declare void @llvm.aarch64.set.fpcr(i64)""",
 
 
 def repeating(triple: str) -> str:
-    """The text of the barrier and of the loop over runs, for a processor."""
+    """The text of the barrier, of the loop over runs and of single runs, for a processor."""
     first = triple.split("-")[0]
     kind = "x86" if first in ("x86_64", "i686") else "arm" if first in ("aarch64", "arm64") else ""
     pause, flush, restore, declared = _KINDS[kind]
     barrier = _BARRIER.format(pause=pause, turn=TURN, give=YIELD, patience=_PATIENCE)
-    return declared + barrier + _REPEAT.format(flush=flush, restore=restore, finished=FINISHED, kept=RESULT)
+    repeat = _REPEAT.format(flush=flush, restore=restore, finished=FINISHED, kept=RESULT)
+    return declared + barrier + repeat + lingering(pause)

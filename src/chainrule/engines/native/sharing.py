@@ -54,13 +54,17 @@ def seconds(roots: Sequence[Node], read: Sequence[Node]) -> float:
         seen.add(node)
         waiting.extend(node.inputs)
         if node.op == "contract":
-            work += 2 * terms(node) / TILE
+            # A matrix that meets a single vector is read, and little else.
+            work += max(2 * terms(node) / TILE, sum(_bytes(below) for below in node.inputs if below in known) / _BYTES)
         elif node.op in ("sum", "max", "argmax", "fold", "scatter_add"):
             work += max(node.size, *(below.size for below in node.inputs)) / _PLAIN
         elif node.op in ELEMENTWISE:
             work += node.size * (8 if node.op in _DEAR else 1) / _PLAIN
-    written = sum(root.size * BYTES.get(root.dtype, 4) for root in roots)
-    return max(work, written / _BYTES)
+    return max(work, sum(map(_bytes, roots)) / _BYTES)
+
+
+def _bytes(node: Node) -> int:
+    return node.size * BYTES.get(node.dtype, 4)
 
 
 def terms(node: Node) -> int:

@@ -9,17 +9,22 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule.engines.native.lingering import BOX_BYTES
 from chainrule.engines.native.pinning import pinned
 from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIELD
 
 #: Variables by which a user, or joblib in its workers, says how many threads there may be.
 _VARIABLES = ("CHAINRULE_THREADS", "OMP_NUM_THREADS")
+
+#: The most cores that one call can have, and seconds from one invitation to the next.
+_MOST, _AGAIN = SYNC_BYTES - 8 * FINISHED, 1e-3
 
 
 def cores() -> int:
@@ -27,7 +32,7 @@ def cores() -> int:
     for name in _VARIABLES:
         wanted = os.environ.get(name, "").split(",")[0].strip()
         if wanted.isdigit() and int(wanted) > 0:
-            return min(int(wanted), SYNC_BYTES - 8 * FINISHED)
+            return min(int(wanted), _MOST)
     return _available()
 
 
@@ -114,10 +119,20 @@ Part = Callable[[int], Any]
 
 
 class _Job:
-    def __init__(self, part: Part, sync: Sync, count: int) -> None:
-        self.part, self.sync = part, sync
+    def __init__(self, part: Part, sync: Sync, count: int, after: Part | None) -> None:
+        self.part, self.sync, self.after = part, sync, after
         self.begun = [False] * count
         self.ended = [threading.Event() for _ in range(count)]
+
+    def __call__(self, core: int) -> None:
+        if self.begun[core]:  # handed over twice where Ctrl-C came just then
+            return
+        self.begun[core] = True
+        with pinned(core, len(self.begun)):
+            self.part(core)
+        self.ended[core].set()
+        if self.after is not None:
+            self.after(core)
 
 
 class Team:
@@ -125,7 +140,11 @@ class Team:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._queues: list[queue.SimpleQueue[_Job]] = []
+        self._queues: list[queue.SimpleQueue[Part]] = []
+        self._invited = 0.0
+        self._raw = np.zeros((_MOST + 1) * BOX_BYTES, np.uint8)
+        #: Where the boxes are by which those who linger are asked; `lingering` says what is in one.
+        self.boxes = self._raw.ctypes.data + -self._raw.ctypes.data % BOX_BYTES
 
     @contextlib.contextmanager
     def lent(self, count: int) -> Iterator[int]:
@@ -134,22 +153,48 @@ class Team:
             yield 1
             return
         try:
-            while len(self._queues) < count - 1:
-                self._queues.append(queue.SimpleQueue())
-                threading.Thread(
-                    target=_work, args=(self._queues[-1], len(self._queues)), name="chainrule", daemon=True
-                ).start()
+            self._grow(count)
             yield count
         finally:
             self._lock.release()
 
-    def run(self, part: Part, sync: Sync, count: int) -> None:
+    def take(self) -> bool:
+        """Whether the team is the caller's now, who has to give it back; `lent` without the waking."""
+        return self._lock.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """End what `take` began."""
+        self._lock.release()
+
+    def box(self, core: int) -> int:
+        """Where the box of a core is."""
+        return self.boxes + (core - 1) * BOX_BYTES
+
+    def invite(self, count: int, stay: Part) -> None:
+        """Have the threads of so many cores do ``stay(core)``, if they are not about to; whoever calls has the team."""
+        now = time.perf_counter()
+        if now - self._invited > _AGAIN:
+            self._invited = now
+            self._grow(count)
+            for jobs in self._queues[: count - 1]:
+                jobs.put(stay)
+
+    def _grow(self, count: int) -> None:
+        while len(self._queues) < count - 1:
+            self._queues.append(queue.SimpleQueue())
+            threading.Thread(
+                target=_work, args=(self._queues[-1], len(self._queues)), name="chainrule", daemon=True
+            ).start()
+
+    def run(self, part: Part, sync: Sync, count: int, after: Part | None = None) -> None:
         """Do ``part(core)`` on so many cores, the caller's being the first; all have ended when this returns.
+
+        The others then do ``after(core)``, for which nobody waits.
 
         Ctrl-C may come between any two lines here. The others cannot end without the first, so it is put off until
         all have: what each line did can be seen, and is not done twice.
         """
-        job, interrupted = _Job(part, sync, count), False
+        job, interrupted = _Job(part, sync, count, after), False
         while not all(ended.is_set() for ended in job.ended[1:]) or not sync.finished(0):
             try:
                 for core in range(1, count):
@@ -166,14 +211,10 @@ class Team:
             raise KeyboardInterrupt
 
 
-def _work(jobs: queue.SimpleQueue[_Job], core: int) -> None:
+def _work(jobs: queue.SimpleQueue[Part], core: int) -> None:
     while True:
         job = jobs.get()
-        if not job.begun[core]:  # handed over twice where Ctrl-C came just then
-            job.begun[core] = True
-            with pinned(core, len(job.begun)):
-                job.part(core)
-            job.ended[core].set()
+        job(core)
         del job
 
 
