@@ -99,7 +99,8 @@ def test_calls_that_follow_each_other_soon_ask_somebody_to_stay(
     assert asked == [2]
 
 
-def test_an_invitation_is_not_repeated_at_once(own_team: team.Team) -> None:
+def test_an_invitation_is_not_repeated_at_once(own_team: team.Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "_AGAIN", 1e9)
     came = threading.Semaphore(0)
     for _ in range(3):
         own_team.invite(2, lambda core: came.release())

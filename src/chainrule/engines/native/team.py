@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import math
 import os
 import queue
 import sys
@@ -141,7 +142,7 @@ class Team:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queues: list[queue.SimpleQueue[Part]] = []
-        self._invited = 0.0
+        self._invited = -math.inf
         self._raw = np.zeros((_MOST + 1) * BOX_BYTES, np.uint8)
         #: Where the boxes are by which those who linger are asked; `lingering` says what is in one.
         self.boxes = self._raw.ctypes.data + -self._raw.ctypes.data % BOX_BYTES
