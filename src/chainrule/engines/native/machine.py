@@ -9,6 +9,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from chainrule.engines.native.residency import give_back
+
+give_back()  # of the pages that were read to load LLVM, few are needed again
+
 #: Vectors of the widest registers, where the processor has them: LLVM would by itself stop at half of AVX-512's.
 ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
 
@@ -100,7 +104,11 @@ def optimize(text: str, machine: Any) -> Any:
 def compile_object(text: str, target: Target) -> bytes:
     """Text to an object file for a processor."""
     machine = target.machine()
-    return bytes(machine.emit_object(optimize(text, machine)))
+    module = optimize(text, machine)
+    give_back()  # of what is touched in order to optimize, little is needed in order to emit
+    found = bytes(machine.emit_object(module))
+    give_back()
+    return found
 
 
 def assembly(text: str, target: Target) -> str:
