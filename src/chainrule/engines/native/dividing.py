@@ -6,7 +6,7 @@ A weight is updated in the parts in which it is read, so that each part stays wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from chainrule.engines.native.sharing import TILE, Share, terms, unit
 from chainrule.engines.native.types import BYTES
@@ -55,7 +55,7 @@ def feeds_of(graph: Graph) -> dict[Node, Node]:
     }
 
 
-def _best(node: Node, cores: int, state: Collection[Node]) -> int:
+def _best(node: Node, cores: int, state: Set[Node]) -> int:
     """The axis with the least time: the largest part that one core gets, and what all of them have to read.
 
     A state that all read goes from core to core each time that it is updated, there and back.
@@ -70,6 +70,9 @@ def _best(node: Node, cores: int, state: Collection[Node]) -> int:
             for below, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True)
             if out[axis] not in node.attributes[name]
         ]
+        if axis > 0 and not state & {*node.inputs}:
+            # It travels to who has its rows. A state that is divided stays with its core, update and all: that pays more.
+            whole.append(node.size * BYTES[node.dtype])
         return 2 * terms(node) / TILE * largest + sum(whole) / _TRAVEL
 
     return min(range(node.rank), key=time)
