@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from chainrule.graph.building import param
 from chainrule.graph.node import Node, make
@@ -26,13 +26,13 @@ def hoist_invariant(graph: Graph) -> Graph:
     >>> [node.op for node in hoist_invariant(Graph({"h": h})).nodes if node.inputs]
     ['exp', 'scan', 'last']
     """
-    return _moved(graph, products=False)
+    return hoist(graph, lambda _: False)
 
 
-def hoist(graph: Graph) -> Graph:
+def hoist(graph: Graph, wanted: Callable[[Node], bool] = lambda _: True) -> Graph:
     """The same graph with contractions outside the loops in which they need not stand, all steps in one.
 
-    A contraction that no carry reaches is made before its scan (x·W); one that reaches no carry, but is only stacked,
+    Those that are ``wanted``, and what is the same at each step. A contraction that no carry reaches is made before its scan (x·W); one that reaches no carry, but is only stacked,
     is made after it (h·V), with what is made of it. Both are the body vectorized over time. Inner loops come first, so
     that a product may leave several. What is summed stays the same; the order within a sum is the engine's.
 
@@ -44,16 +44,12 @@ def hoist(graph: Graph) -> Graph:
     >>> [node for node in hoist(Graph({"h": h})).nodes if node.op == "contract"]
     [<contract float32[9, 2]>]
     """
-    return _moved(graph, products=True)
-
-
-def _moved(graph: Graph, products: bool) -> Graph:
     with Build(dict(graph.origins), dict(graph.regions)) as build:
-        mapping = _map(list(graph.outputs.values()), products)
+        mapping = _map(list(graph.outputs.values()), wanted)
         return Graph.of({name: mapping[node] for name, node in graph.outputs.items()}, build)
 
 
-def _map(outputs: Sequence[Node], products: bool) -> dict[Node, Node]:
+def _map(outputs: Sequence[Node], wanted: Callable[[Node], bool]) -> dict[Node, Node]:
     taken: dict[Node, dict[Node, None]] = {}
     for node in topological(outputs):
         if node.op == "stack":
@@ -63,7 +59,7 @@ def _map(outputs: Sequence[Node], products: bool) -> dict[Node, Node]:
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         match node.op:
             case "scan":
-                loops[node] = _Loop(node, inputs, list(taken.get(node, ())), products)
+                loops[node] = _Loop(node, inputs, list(taken.get(node, ())), wanted)
                 return node  # its readers ask the loop
             case "last":
                 index: int = node.attributes["index"]
@@ -78,10 +74,12 @@ def _map(outputs: Sequence[Node], products: bool) -> dict[Node, Node]:
 class _Loop:
     """A scan made again: ``lasts`` are its carries at the end, ``stacks`` what was taken of it, by body node."""
 
-    def __init__(self, old: Node, inputs: tuple[Node, ...], taken: Sequence[Node], products: bool) -> None:
+    def __init__(
+        self, old: Node, inputs: tuple[Node, ...], taken: Sequence[Node], wanted: Callable[[Node], bool]
+    ) -> None:
         n_carry, n_xs, length = (old.attributes[name] for name in ("n_carry", "n_xs", "length"))
         # Loops inside come first: what leaves them stands in this body.
-        inside = _map([*old.attributes["next"], *taken], products)
+        inside = _map([*old.attributes["next"], *taken], wanted)
         after = [inside[node] for node in old.attributes["next"]]
         given = [inside[node] for node in taken]
         sliced = range(n_carry, n_carry + n_xs)
@@ -90,9 +88,9 @@ class _Loop:
         carries, slices = places[:n_carry], places[n_carry : n_carry + n_xs]
 
         carried, moving = _above([*after, *given], carries), _above([*after, *given], slices)
-        early = _topmost([*after, *given], moving - carried) if products else []
+        early = _topmost([*after, *given], {x for x in moving - carried if _product(x, wanted)})
         late = set(topological(given, stop={*topological(after), *early}))
-        sunk = _above(given, {node for node in late if node.op == "contract"} if products else set())
+        sunk = _above(given, {node for node in late if _product(node, wanted)})
         # What the loop is made again with stands outside, and with it whatever is made of that alone.
         same = {*topological([*after, *given])} - carried - moving
         if not early and not sunk and all(node.op in _READ_AGAIN for node in same):
@@ -122,6 +120,10 @@ class _Loop:
         self.stacks = {x: whole.whole(inside[x]) for x in taken}
 
 
+def _product(node: Node, wanted: Callable[[Node], bool]) -> bool:
+    return node.op == "contract" and wanted(node)
+
+
 def _above(outputs: Iterable[Node], roots: Collection[Node]) -> set[Node]:
     """The roots, and all between them and the outputs."""
     above = set(roots)
@@ -132,13 +134,13 @@ def _above(outputs: Iterable[Node], roots: Collection[Node]) -> set[Node]:
 
 
 def _topmost(outputs: Iterable[Node], among: Collection[Node]) -> list[Node]:
-    """The contractions among some nodes that are met first on the way down from the outputs."""
+    """Those of some nodes that are met first on the way down from the outputs."""
     found: dict[Node, None] = {}
     seen: set[Node] = set()
     waiting = list(outputs)
     while waiting:
         node = waiting.pop()
-        if node.op == "contract" and node in among:
+        if node in among:
             found[node] = None
         elif node not in seen:
             seen.add(node)

@@ -20,10 +20,11 @@ from chainrule.engines.native.machine import Code, Target, compile_object, targe
 from chainrule.engines.native.module import write_module
 from chainrule.engines.native.panels import in_panels
 from chainrule.engines.native.program import NativeProgram
+from chainrule.engines.native.sharing import reads_more_than_it_does
 from chainrule.engines.native.steps import in_steps
 from chainrule.engines.protocol import Engine, Program
 from chainrule.errors import EngineError
-from chainrule.graph import Graph, hoist_invariant, rewrite, topological
+from chainrule.graph import Graph, hoist, hoist_invariant, rewrite, topological
 
 _KNOWN = {*EMIT, *LOOPS, "input", "param", "scan", "last", "stack"}
 #: Programs of this process that are still in use, by name.
@@ -87,7 +88,7 @@ class NativeEngine:
                 f"this processor cannot run code for {chosen.cpu}: its vectors are wider, or of another kind"
             )
         start = time.perf_counter()
-        lowered = unfold(rewrite(unfold(graph, alone_only=True)))
+        lowered = hoist(unfold(rewrite(unfold(graph, alone_only=True))), reads_more_than_it_does)
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
         lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)

@@ -74,6 +74,15 @@ def terms(node: Node) -> int:
     return math.prod(sizes.values())
 
 
+def reads_more_than_it_does(node: Node) -> bool:
+    """Whether a contraction uses what it reads a few times at most: a vector times a matrix.
+
+    Made for all steps of a loop at once, where that can be, it reads the matrix once. With more rows a step there is
+    nothing to gain, and what is made for all steps goes through memory.
+    """
+    return terms(node) < _FEW_ROWS * max(below.size for below in node.inputs)
+
+
 def row_axis(node: Node) -> int:
     """The axis of a contraction that gives its register tile the rows: the last that the wide operand does not have."""
     out = node.attributes["out_axes"]
