@@ -32,9 +32,10 @@ def hoist_invariant(graph: Graph) -> Graph:
 def hoist(graph: Graph, wanted: Callable[[Node], bool] = lambda _: True) -> Graph:
     """The same graph with contractions outside the loops in which they need not stand, all steps in one.
 
-    Those that are ``wanted``, and what is the same at each step. A contraction that no carry reaches is made before its scan (x·W); one that reaches no carry, but is only stacked,
-    is made after it (h·V), with what is made of it. Both are the body vectorized over time. Inner loops come first, so
-    that a product may leave several. What is summed stays the same; the order within a sum is the engine's.
+    Those that are ``wanted``, and what is the same at each step. One that no carry reaches is made before its scan
+    (x·W); one that reaches no carry, but is only stacked, is made after it (h·V), with what is made of it. Both are the
+    body vectorized over time. Inner loops come first, so that a product may leave several. What is summed stays the
+    same; the order within a sum is the engine's.
 
     >>> from chainrule import graph
     >>> x, w = graph.input("x", (9, 2)), graph.input("w", (2, 2))

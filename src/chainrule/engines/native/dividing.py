@@ -71,7 +71,7 @@ def _best(node: Node, cores: int, state: Set[Node]) -> int:
             if out[axis] not in node.attributes[name]
         ]
         if axis > 0 and not state & {*node.inputs}:
-            # It travels to who has its rows. A state that is divided stays with its core, update and all: that pays more.
+            # It travels to who has its rows. That a state stays with its core, update and all, pays more.
             whole.append(node.size * BYTES[node.dtype])
         return 2 * terms(node) / TILE * largest + sum(whole) / _TRAVEL
 
