@@ -6,7 +6,7 @@ A weight is updated in the parts in which it is read, so that each part stays wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 
 from chainrule.engines.native.sharing import TILE, Share, terms, unit
 from chainrule.engines.native.types import BYTES
@@ -55,7 +55,7 @@ def feeds_of(graph: Graph) -> dict[Node, Node]:
     }
 
 
-def _best(node: Node, cores: int, state: Set[Node]) -> int:
+def _best(node: Node, cores: int, state: Collection[Node]) -> int:
     """The axis with the least time: the largest part that one core gets, and what all of them have to read.
 
     A state that all read goes from core to core each time that it is updated, there and back.
@@ -70,8 +70,8 @@ def _best(node: Node, cores: int, state: Set[Node]) -> int:
             for below, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True)
             if out[axis] not in node.attributes[name]
         ]
-        if axis > 0 and not state & {*node.inputs}:
-            # It travels to who has its rows. That a state stays with its core, update and all, pays more.
+        if axis > 0 and not state:
+            # It travels to who has its rows. Where there is a state, that it stays with its core pays more.
             whole.append(node.size * BYTES[node.dtype])
         return 2 * terms(node) / TILE * largest + sum(whole) / _TRAVEL
 
