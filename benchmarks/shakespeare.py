@@ -302,8 +302,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.again:
         os.environ["CHAINRULE_THREADS"] = str(THREADS)
         text = text_of(*cr.data.load("tinyshakespeare", length=LENGTH))
-        found = {name: compared(workload_of(name, STEPS), text, CUTS) for name in RATES}
-        KEPT.write_text(json.dumps(record(found, CUTS), indent=1) + "\n")
+        found: dict[str, Mapping[str, Course]] = {}
+        for name in RATES:
+            found[name] = compared(workload_of(name, STEPS), text, CUTS)
+            KEPT.write_text(json.dumps(record(found, CUTS), indent=1) + "\n")  # what is measured is not lost
     kept = json.loads(KEPT.read_text())
     KEPT.with_suffix(".md").write_text(page(kept))
     for name, network in kept["networks"].items():

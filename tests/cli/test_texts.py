@@ -66,6 +66,12 @@ def test_headlines_are_told_apart_and_new_ones_predicted(command: Command) -> No
     assert "of 60 right" in command.works("evaluate", "runs/headlines-1", headlines("again.tsv"))
 
 
+def test_headlines_are_told_apart_by_pairs_of_characters(command: Command) -> None:
+    arguments = ("--text", "title", "--target", "class", "--tokens", "character-pairs", "--epochs", "20")
+    assert "12 of 12 right" in command.works("train", headlines(), *arguments, "--learning-rate", "0.02")
+    assert ",yes," in command.works("predict", "runs/headlines-1", "--row", "good 第3号")
+
+
 @pytest.mark.parametrize("model", ["text_cnn", "lstm", "transformer"])
 def test_networks_of_texts_by_name(command: Command, model: str) -> None:
     arguments = (
@@ -117,6 +123,69 @@ def test_ctrl_c_keeps_a_language_and_says_how_to_go_on(command: Command) -> None
     assert cr.load("run").generate("to", 3).startswith("to")
 
 
+def of_many_lengths() -> Path:
+    """Texts of four words, and a few of forty."""
+    rows = [f"{'so ' * (39 if n % 10 == 0 else 3)}{word}\t{label}" for n in range(60) for word, label in WORDS]
+    path = Path("reviews.tsv")
+    path.write_text("review\tclass\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+WORDS = (("good", "yes"), ("bad", "no"))
+REVIEWS = ("--text", "review", "--target", "class", "--tokens", "words", "--epochs", "2")
+
+
+@pytest.mark.parametrize("model", ["averaged_embeddings", "text_cnn", "lstm", "transformer"])
+def test_batches_of_short_texts_are_cut_by_themselves(command: Command, model: str) -> None:
+    output = " ".join(command.works("train", of_many_lengths(), *REVIEWS, "--model", model).split())
+    assert "while learning, batches of short ones are cut to 5 or 10 or 20" in output
+    command.works("evaluate", "runs/reviews-1")
+    command.works("train", "--resume", "runs/reviews-1", "--epochs", "3")
+    command.works("train", "reviews.tsv", *REVIEWS[:-1], "3", "--model", model, "--output", "whole")
+    whole, parts = cr.load("whole"), cr.load("runs/reviews-1")
+    assert whole.preparation.text is not None
+    assert whole.preparation.text.buckets == (5, 10, 20)
+    for name, array in whole.parameters.items():
+        np.testing.assert_array_equal(parts.parameters[name], array)
+
+
+@pytest.mark.parametrize(("asked", "cut"), [("none", ()), ("6,12", (6, 12))])
+def test_buckets_are_as_they_were_asked_for(command: Command, asked: str, cut: tuple[int, ...]) -> None:
+    output = command.works("train", of_many_lengths(), *REVIEWS, "--buckets", asked)
+    assert ("batches of short ones" in " ".join(output.split())) == bool(cut)
+    command.works("train", "--resume", "runs/reviews-1", "--epochs", "3")
+    form = cr.load("runs/reviews-1").preparation.text
+    assert form is not None
+    assert form.buckets == cut
+
+
+def test_a_network_of_ones_own_sees_what_fills_up(command: Command) -> None:
+    Path("own.toml").write_text(
+        '[model]\ntype = "Chain"\n[[model.layers]]\ntype = "Embedding"\nsymbols = 5\nunits = 4\n'
+        '[[model.layers]]\ntype = "Flatten"\n[[model.layers]]\ntype = "Dense"\nunits = 2\n'
+    )
+    command.works("train", of_many_lengths(), *REVIEWS, "--model", "own.toml", "--quiet")
+    form = cr.load("runs/reviews-1").preparation.text
+    assert form is not None
+    assert form.buckets == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("reviews.tsv", *REVIEWS, "--buckets", "a,b"), "lengths are such as 8,16"),
+        (("reviews.tsv", *REVIEWS, "--buckets", "12,6"), "buckets are rising lengths below 40"),
+        (("reviews.tsv", *REVIEWS, "--buckets", "80"), "buckets are rising lengths below 40"),
+        (("notes.txt", "--buckets", "8"), "--buckets 8 are for texts of a class"),
+        (("digits", "--buckets", "8"), "--buckets 8 is for texts"),
+    ],
+)
+def test_buckets_that_do_not_fit_are_refused(command: Command, arguments: tuple[str, ...], message: str) -> None:
+    notes()
+    of_many_lengths()
+    assert message in " ".join(command.refuses("train", *arguments).split())
+
+
 def large(monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text that counts as large, of which a little is set apart."""
     monkeypatch.setattr(streaming, "LARGE", 10_000)
@@ -153,6 +222,7 @@ def test_a_large_text_is_read_piece_by_piece(command: Command, monkeypatch: pyte
         (("--size", "8x8"), "is for folders of images"),
         (("--class-weights", "balanced"), "--class-weights is for classes"),
         (("--tokens", "letters"), "--tokens 'letters' is not known"),
+        (("--buckets", "8"), "--buckets 8 are for texts of a class"),
     ],
 )
 def test_mistakes_with_a_large_text_are_refused(
@@ -220,6 +290,7 @@ def test_bad_texts_are_refused(command: Command, content: bytes, message: str) -
     [
         (("notes.txt", "--length", "0"), "--length is how many tokens"),
         (("notes.txt", "--tokens", "letters"), "--tokens 'letters' is not known"),
+        (("notes.txt", "--tokens", "character-pairs"), "overlap, so a pair says"),
         (("notes.txt", "--text", "title"), "names a column"),
         (("notes.txt", "--task", "regression"), "is for tables"),
         (("notes.txt", "--activation", "tanh"), "--activation is for dense networks"),

@@ -21,5 +21,6 @@ def poems(variables: dict[str, object], text: str) -> None:
 
 def headlines(variables: dict[str, object], text: str) -> None:
     lines = [line for line in text.splitlines() if "%" in line]
-    assert [line.split()[0] for line in lines] == ["averaged_embeddings", "text_cnn", "lstm", "transformer", "TF-IDF,"]
+    names = ["averaged_embeddings", "averaged_embeddings", "text_cnn", "lstm", "transformer", "TF-IDF,"]
+    assert [line.split()[0] for line in lines] == names
     assert all(share(line) > 0.9 for line in lines)

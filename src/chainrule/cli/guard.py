@@ -43,6 +43,7 @@ _LIBRARY_WORDS = (
     (re.compile(r"\bsize=\((\d+), (\d+)\)(, \(height, width\))?"), r"--size \1x\2"),
     (re.compile(r"\bskip_damaged=True"), "--skip-damaged"),
     (re.compile(r"\b(colour|fit)='(\w+)'"), r"--\1 \2"),
+    (re.compile(r"\bbuckets=[\[(]([\d, ]*?),?[\])]"), r"--buckets \1"),
     (re.compile(r"\bimages=True is for"), "what changes images is for"),
 )
 

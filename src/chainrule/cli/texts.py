@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule.cli.choices import one_of
@@ -16,15 +17,25 @@ if TYPE_CHECKING:
     from chainrule.run import Run
 
 #: Words for --tokens, as `chainrule.data.text` has them.
-TOKENS = ("characters", "words", "chinese_words", "byte_pairs")
+TOKENS = ("characters", "character_pairs", "words", "chinese_words", "byte_pairs")
 #: The name for --task, and what the data room calls it.
 LANGUAGE = "language_model"
-_KINDS: Mapping[str, type] = {"text": str, "tokens": str, "length": int}
+_KINDS: Mapping[str, type | tuple[type, ...]] = {"text": str, "tokens": str, "length": int, "buckets": (str, list)}
+#: What has classes by name, and no column.
+_HEADLINES = "thucnews-titles"
 
 
-def text_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What says how texts are read, as the data room has it."""
+def text_options(settings: Mapping[str, Any], data: str) -> dict[str, Any]:
+    """What says how the texts of these data are read, as the data room has it.
+
+    Batches of short texts are cut to what they need, unless --buckets says otherwise: not so for a network of one's
+    own, which may make something of what fills up.
+    """
     found = {name: settings[name] for name in _KINDS if settings.get(name) is not None}
+    if "buckets" in found:
+        found["buckets"] = _bounds(found["buckets"])
+    elif ("text" in found or data == _HEADLINES) and not is_file(settings.get("model")):
+        found["buckets"] = "auto"
     if "tokens" in found:
         found["tokens"] = one_of("--tokens", found["tokens"], TOKENS).replace("_", "-")
     if "length" in found and not 1 <= found["length"] <= 1 << 20:
@@ -32,10 +43,23 @@ def text_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _bounds(asked: str) -> list[int]:
+    words = [] if asked.strip().lower() == "none" else [one.strip() for one in asked.split(",")]
+    if not all(one.isascii() and one.isdigit() for one in words):
+        raise ConfigurationError(f"--buckets {asked!r}: lengths are such as 8,16, rising; or none")
+    return [int(one) for one in words]
+
+
+def is_file(model: str | None) -> bool:
+    """Whether a network is described by a file of one's own."""
+    return Path(model or "").suffix in (".toml", ".py")
+
+
 def are_text_options(options: Any) -> bool:
     """Whether a table of a file holds such options."""
     return isinstance(options, Mapping) and all(
-        name in _KINDS and type(value) is _KINDS[name] for name, value in options.items()
+        name in _KINDS and isinstance(value, _KINDS[name]) and not isinstance(value, bool)
+        for name, value in options.items()
     )
 
 

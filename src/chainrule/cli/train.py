@@ -20,7 +20,7 @@ _FIXED = (
     "target", "ignore", "task", "model", "hidden", "activation", "batch_norm", "dropout", "loss", "label_smoothing",
     "l1", "l2", "class_weights", "optimizer", "learning_rate", "schedule", "warmup", "momentum", "nesterov",
     "batch_size", "seed", "dtype", "validation", "output", "size", "colour", "fit", "skip_damaged", "augment", "text",
-    "tokens", "length", "weights", "freeze",
+    "tokens", "length", "buckets", "weights", "freeze",
 )  # fmt: skip
 
 
@@ -55,13 +55,22 @@ def train(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="What texts are cut into: characters, words, chinese-words or byte-pairs.  [default: characters]",
+            help="What texts are cut into: characters, words, chinese-words or byte-pairs, and for classes "
+            "character-pairs too.  [default: characters]",
         ),
     ] = None,
     length: Annotated[
         int | None,
         typer.Option(
             metavar="N", help="Tokens a sample has.  [default: of a language 64, of a table's texts the longest]"
+        ),
+    ] = None,
+    buckets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="Lengths to which batches of short texts are cut while learning, such as 8,16; or none.  "
+            "[default: halves of the length, where that saves a quarter]",
         ),
     ] = None,
     size: Annotated[

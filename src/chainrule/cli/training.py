@@ -16,7 +16,7 @@ from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
 from chainrule.cli.sources import hold_out, open_data, reopen
-from chainrule.cli.texts import some_of, text_model, text_options
+from chainrule.cli.texts import is_file, some_of, text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def untrained(
         task,
         images=image_options(settings),
         as_images=wants_images(changes),
-        text=text_options(settings),
+        text=text_options(settings, data),
     )
     known = some_of(train)
     train.check_trainable()
@@ -162,7 +162,7 @@ def untrained(
     optimizer = choices.schedule_rate(
         optimizer, settings.get("schedule"), settings.get("warmup"), each, plan.last_step(each)
     )
-    if train.preparation.symbols and Path(settings.get("model", "")).suffix not in (".toml", ".py"):
+    if train.preparation.symbols and not is_file(settings.get("model")):
         model = text_model(settings.get("model"), known, settings)
     elif "model" in settings:
         model = named_model(settings["model"], known, choices.count_outputs(known, loss), settings)

@@ -46,6 +46,7 @@ def load(
     text: str | None = None,
     tokens: str | None = None,
     length: int | None = None,
+    buckets: Sequence[int] | str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Data by name, from a .csv, .tsv or .npz file, or from a folder of images, as a training and a test part.
@@ -61,8 +62,9 @@ def load(
 
     tinyshakespeare, chinese-poetry, and files ending in .txt are texts to learn the next token from, as
     `chainrule.data.language` has them, and thucnews-titles are headlines of ten classes. ``tokens`` are "characters"
-    (if nothing is said), "words", "chinese-words" or "byte-pairs", and ``length`` is how many a sample has. In a table,
-    ``text`` names a column of texts to predict the target from: `chainrule.data.read_texts`.
+    (if nothing is said), "words", "chinese-words" or "byte-pairs", for classes "character-pairs" too, and ``length`` is
+    how many a sample has. In a table, ``text`` names a column of texts to predict the target from:
+    `chainrule.data.read_texts`. ``buckets`` are for texts of a class, as `chainrule.data.texts` has them.
 
     Raises DataError for a name that is not known, listing those that are, and for data that cannot be used;
     DownloadError where a data set is nowhere to be found; ConfigurationError for an option that does not fit.
@@ -78,9 +80,9 @@ def load(
     if (is_name and name in _TEXTS) or (not is_name and not path.is_dir() and (kind == ".txt" or text is not None)):
         _refuse_image_options(name, size, colour, fit, skip_damaged)
         return _load_text(
-            path, name if is_name else "", target, ignore, task, text, tokens, length, images, seed, progress
+            path, name if is_name else "", target, ignore, task, text, tokens, length, buckets, images, seed, progress
         )
-    for option, value in {"text": text, "tokens": tokens, "length": length}.items():
+    for option, value in {"text": text, "tokens": tokens, "length": length, "buckets": buckets}.items():
         if value is not None:
             raise ConfigurationError(f"{option}={value!r} is for texts, and {name} holds none; text= names a column")
     if is_name:
@@ -132,6 +134,7 @@ def load_or_stream(
     images = [given.get("size"), given.get("colour"), given.get("fit", "crop"), given.get("skip_damaged", False)]
     _refuse_image_options(told, *images)
     _refuse_beside_text(told, given["target"], given["ignore"], given["task"], given.get("text"), given.get("images"))
+    _refuse_buckets(told, given.get("buckets"))
     tokens, length = given.get("tokens") or "characters", given.get("length") or 64
     return streaming.large_language(path, length=length, tokens=tokens, form=form)
 
@@ -157,6 +160,7 @@ def _load_text(
     column: str | None,
     tokens: str | None,
     length: int | None,
+    buckets: Sequence[int] | str | None,
     images: bool,
     seed: int,
     progress: Progress | None,
@@ -171,12 +175,14 @@ def _load_text(
             raise DataError(f"{told}: which column is to be predicted from {column!r}? Name the target")
         if ignore or (task or "classification") != "classification":
             raise ConfigurationError("of texts, a class is predicted, and from them alone: no ignore, no regression")
-        return read_texts(_file(path), column, target, tokens=used, length=length, seed=seed)
+        return read_texts(_file(path), column, target, tokens=used, length=length, buckets=buckets or (), seed=seed)
     _refuse_beside_text(told, target, ignore, task, column, images)
+    if name != "thucnews-titles":
+        _refuse_buckets(told, buckets)
     if name:
         from chainrule.data.text.named import text_by_name
 
-        return text_by_name(name, tokens=used, length=length, progress=progress)
+        return text_by_name(name, tokens=used, length=length, buckets=buckets or (), progress=progress)
     from chainrule.data.text.corpus import language
 
     return language(_file(path), length=length or 64, tokens=used)
@@ -223,6 +229,11 @@ def _refuse_beside_text(
     if column is not None:
         raise ConfigurationError(f"text={column!r} names a column of a .csv or .tsv file, and {told} is none")
     _refuse_table_options(told, target, ignore, None if task == "language-model" else task)
+
+
+def _refuse_buckets(told: str, buckets: Sequence[int] | str | None) -> None:
+    if buckets:
+        raise ConfigurationError(f"buckets={buckets!r} are for texts of a class; {told} is one text, in equal windows")
 
 
 def _refuse_image_options(name: str, size: object, colour: str | None, fit: str, skip_damaged: bool) -> None:

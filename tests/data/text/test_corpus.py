@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.data import Dataset, language, windows
-from chainrule.errors import DataError
+from chainrule.errors import ConfigurationError, DataError
 
 
 @pytest.mark.parametrize("count", [4, 5, 7, 8, 9, 23])
@@ -34,6 +36,14 @@ def test_the_test_part_is_the_end_and_shares_the_form() -> None:
     assert form.decode(test.inputs[0]) == text[270:280]
     assert train.inputs.dtype == train.targets.dtype == np.int32  # type: ignore[union-attr]
     assert (train.labels, train.classes, train.symbolic) == (None, None, True)
+
+
+def test_tokens_that_overlap_are_no_language(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("to be or not to be\n" * 30)
+    for learn in (language, cr.data.language_stream):
+        with pytest.raises(ConfigurationError, match="overlap, so a pair says what the next token is"):
+            learn(path, tokens="character-pairs")
 
 
 def test_words_that_are_rare_or_new_are_unknown_and_counted() -> None:

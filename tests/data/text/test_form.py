@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from chainrule.data import Preparation
-from chainrule.data.text import BytePairs, Characters, ChineseWords, TextForm, Tokenizer, Vocabulary, Words
+from chainrule.data.text import (
+    BytePairs,
+    CharacterPairs,
+    Characters,
+    ChineseWords,
+    TextForm,
+    Tokenizer,
+    Vocabulary,
+    Words,
+)
 from chainrule.data.text.form import make_vocabulary
 from chainrule.data.text.tokenizing import tokenizer_from
 from chainrule.errors import ConfigurationError, DataError, RunFileError
@@ -22,6 +31,14 @@ def test_characters_and_byte_pairs_lose_nothing() -> None:
     for tokens in (Characters(), byte_pairs()):
         for line in [*LINES, "🙂 never met"]:
             assert tokens.join(tokens.split(line)) == line
+
+
+@pytest.mark.parametrize("text", ["", "a", "ab", "天地 😀é"])
+def test_characters_and_pairs_of_them_lose_nothing(text: str) -> None:
+    tokens = CharacterPairs().split(text)
+    assert len(tokens) == max(2 * len(text) - 1, 0)
+    assert set(tokens) == {*text, *(text[n : n + 2] for n in range(len(text) - 1))}
+    assert CharacterPairs().join(tokens) == text
 
 
 def test_byte_pairs_join_what_is_frequent() -> None:
@@ -59,7 +76,7 @@ def test_a_damaged_vocabulary_is_refused(tmp_path: Path, text: str) -> None:
         Vocabulary.load(path)
 
 
-@pytest.mark.parametrize("tokens", ["characters", "words", "chinese-words", "byte-pairs"])
+@pytest.mark.parametrize("tokens", ["characters", "character-pairs", "words", "chinese-words", "byte-pairs"])
 def test_a_form_is_plain_values_and_back(tokens: str) -> None:
     used: Tokenizer = byte_pairs() if tokens == "byte-pairs" else tokenizer_from(tokens)
     found = [] if tokens == "chinese-words" else [one for line in LINES for one in used.split(line)]
@@ -76,7 +93,7 @@ def test_a_form_is_plain_values_and_back(tokens: str) -> None:
         ({"length": True}, "length is a whole number"),
         ({"vocabulary": "abc"}, "the tokens are a list"),
         ({"vocabulary": ["a", 1]}, "one token or more"),
-        ({"tokens": {"kind": "letters"}}, "tokens are one of characters, words"),
+        ({"tokens": {"kind": "letters"}}, "tokens are one of characters, character-pairs"),
         ({"tokens": {"kind": "words", "upper": 1}}, "no setting 'upper'"),
         ({"tokens": {"kind": "words", "lower": "yes"}}, "lower is True or False"),
         ({"tokens": {"kind": "byte-pairs", "merges": [["a"]]}}, "merges are pairs"),

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from chainrule.data.text.form import TextForm
 from chainrule.data.text.reading import TextFile
-from chainrule.data.text.tokenizing import BytePairs, Characters, ChineseWords, Tokenizer, Words
+from chainrule.data.text.tokenizing import BytePairs, CharacterPairs, Characters, ChineseWords, Tokenizer, Words
 from chainrule.data.text.vocabulary import Vocabulary
 
-__all__ = ["BytePairs", "Characters", "ChineseWords", "TextFile", "TextForm", "Tokenizer", "Vocabulary", "Words"]
+__all__ = [
+    "BytePairs", "CharacterPairs", "Characters", "ChineseWords", "TextFile", "TextForm", "Tokenizer", "Vocabulary",
+    "Words",
+]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.preparation import Preparation
 from chainrule.data.recognising import class_name
 from chainrule.data.splitting import split_indices
-from chainrule.data.text.form import TextForm, make_vocabulary, told_unknown
+from chainrule.data.text.form import TextForm, halves, make_vocabulary, told_unknown
 from chainrule.data.text.tokenizing import Tokenizer, chosen
 from chainrule.errors import ConfigurationError, DataError
 
 Placed = tuple[str, str]
 _MOST_CLASSES = 1000
+#: The word for buckets that the texts decide on.
+AUTO = "auto"
 
 
 def texts(
@@ -32,7 +35,7 @@ def texts(
     min_count: int = 1,
     most: int | None = None,
     length: int | None = None,
-    buckets: Sequence[int] = (),
+    buckets: Sequence[int] | str = (),
     name: str = "",
 ) -> Dataset:
     """Texts, or (place, text), with their classes, as a data set of tokens.
@@ -41,7 +44,8 @@ def texts(
     them, or ``length`` long, and then longer texts are cut, which the data set's ``note`` counts. Give other texts the
     same: ``form=train.preparation.text``. Without ``classes``, they are those that come, sorted.
 
-    ``buckets`` are shorter lengths, such as (8, 16): see `TextForm`.
+    ``buckets`` are shorter lengths, such as (8, 16): see `TextForm`; or "auto", halves of the length where that saves
+    much.
 
     Raises DataError, naming the place, for a text without a token, one too long for a form, and a class that is none.
 
@@ -72,13 +76,17 @@ def texts(
         )
         longest = max(1, *(len(row) for _, row in split))
         longer = "refuse" if length is None else "cut"
-        form = TextForm(used, vocabulary, longest if length is None else length, longer, buckets=tuple(buckets))
+        most_tokens = longest if length is None else length
+        bounds: Any = halves([len(row) for _, row in split], most_tokens) if buckets == AUTO else buckets
+        form = TextForm(used, vocabulary, most_tokens, longer, buckets=bounds)
     inputs = form.encode_split(split)
     cut = sum(len(row) > form.length for _, row in split)
     notes = [f"texts of up to {form.length:,} {form.tokens.kind}, {form.symbols:,} of them known"]
     notes += [f"{cut:,} texts were longer, and cut"] * bool(cut)
     if unknown := told_unknown(form, inputs[inputs != 0]):
         notes.append(unknown)
+    if form.buckets:
+        notes.append(f"while learning, batches of short ones are cut to {' or '.join(map(str, form.buckets))}")
     labels = np.array([places[one] for one in named], np.int32)
     return Dataset(inputs, labels, None, known, Preparation(text=form), name, "; ".join(notes))
 
@@ -92,6 +100,7 @@ def read_texts(
     min_count: int = 1,
     most: int | None = None,
     length: int | None = None,
+    buckets: Sequence[int] | str = (),
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> tuple[Dataset, Dataset]:
@@ -113,6 +122,7 @@ def read_texts(
         min_count=min_count,
         most=most,
         length=length,
+        buckets=buckets,
         name=name,
     )
     form = train.preparation.text

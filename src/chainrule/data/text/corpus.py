@@ -12,7 +12,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.preparation import Preparation
 from chainrule.data.text.form import TextForm, make_vocabulary, told_unknown
 from chainrule.data.text.reading import TextFile
-from chainrule.data.text.tokenizing import Tokenizer, chosen
+from chainrule.data.text.tokenizing import Tokenizer, chosen, refuse_pairs
 from chainrule.errors import ConfigurationError, DataError
 
 Tokens = NDArray[np.int32]
@@ -84,6 +84,7 @@ def language(
     cut = len(whole) - max(round(len(whole) * test_fraction), 1)
     parts = whole[:cut], whole[cut:]
     used = chosen(tokens, [parts[0]])
+    refuse_pairs(used)
     lossless = used.kind == "characters" and min_count == 1 and most is None
     vocabulary = make_vocabulary(
         used,

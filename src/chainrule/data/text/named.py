@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,24 @@ NAMES = ("tinyshakespeare", "thucnews-titles", "chinese-poetry")
 
 
 def text_by_name(
-    name: str, *, tokens: str = "characters", length: int | None = None, progress: Progress | None = None
+    name: str,
+    *,
+    tokens: str = "characters",
+    length: int | None = None,
+    buckets: Sequence[int] | str = (),
+    progress: Progress | None = None,
 ) -> tuple[Dataset, Dataset]:
     """tinyshakespeare and chinese-poetry to learn the next token from, thucnews-titles to tell ten classes apart."""
     folder = find(name, progress=progress)
     if name == "thucnews-titles":
-        return headlines(folder, tokens, length)
+        return headlines(folder, tokens, length, buckets)
     text = poems(folder) if name == "chinese-poetry" else TextFile(folder / "input.txt").read()
     return language(text, length=length or 64, tokens=tokens, name=name)
 
 
-def headlines(folder: Path, tokens: str = "characters", length: int | None = None) -> tuple[Dataset, Dataset]:
+def headlines(
+    folder: Path, tokens: str = "characters", length: int | None = None, buckets: Sequence[int] | str = ()
+) -> tuple[Dataset, Dataset]:
     """10,000 headlines to train on and 10,000 to test, each of ten classes: finance, realty, stocks, …"""
     classes = TextFile(folder / "class.txt").read().split()
     parts = []
@@ -44,7 +52,9 @@ def headlines(folder: Path, tokens: str = "characters", length: int | None = Non
             labels.append(classes[int(label)])
         parts.append((rows, labels))
     (rows, labels), (others, theirs) = parts
-    train = texts(rows, labels, classes=classes, tokens=tokens, length=length or 32, name="thucnews-titles")
+    train = texts(
+        rows, labels, classes=classes, tokens=tokens, length=length or 32, buckets=buckets, name="thucnews-titles"
+    )
     return train, texts(others, theirs, classes=classes, form=train.preparation.text, name="thucnews-titles")
 
 

@@ -15,7 +15,7 @@ from chainrule.data.streams import Stream, stream
 from chainrule.data.text.corpus import Tokens, language_as, windows
 from chainrule.data.text.form import TextForm, make_vocabulary
 from chainrule.data.text.reading import TextFile
-from chainrule.data.text.tokenizing import Tokenizer, chosen
+from chainrule.data.text.tokenizing import Tokenizer, chosen, refuse_pairs
 from chainrule.errors import ConfigurationError
 from chainrule.keys import Key
 
@@ -81,6 +81,7 @@ def language_stream(
     file = path if isinstance(path, TextFile) else TextFile(path)
     if form is None:
         used = chosen(tokens, file.pieces(piece))
+        refuse_pairs(used)
         lossless = used.kind == "characters" and min_count == 1 and most is None
         vocabulary = make_vocabulary(
             used,

@@ -1,4 +1,4 @@
-"""How text is cut into tokens, and put together again: characters, words, Chinese words, byte pairs."""
+"""How text is cut into tokens, and put together again: characters, pairs of them, words, Chinese words, byte pairs."""
 
 from __future__ import annotations
 
@@ -50,6 +50,35 @@ class Characters:
     def join(self, tokens: Sequence[str]) -> str:
         """The characters, one after the other."""
         return "".join(tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"kind": self.kind}
+
+
+@dataclass(frozen=True)
+class CharacterPairs:
+    """Each character is a token, and so is each pair of neighbours, after the first of the two: to tell texts apart by.
+
+    Nothing is lost, but n characters are 2n - 1 tokens, and half of them are no news after the one before: what comes
+    next in a text is learned from characters.
+
+    >>> CharacterPairs().split("abc")
+    ['a', 'ab', 'b', 'bc', 'c']
+
+    Reference: A. Joulin et al., "Bag of tricks for efficient text classification", 2017, there of words.
+    """
+
+    kind: str = field(default="character-pairs", init=False)
+
+    def split(self, text: str) -> list[str]:
+        """The characters and pairs."""
+        found = [text[place : place + size] for place in range(len(text)) for size in (1, 2)]
+        return found[:-1]  # behind the last character there is none to be a pair with
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The single characters."""
+        return "".join(token for token in tokens if len(token) == 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -173,7 +202,7 @@ class BytePairs:
         return {"kind": self.kind, "merges": [list(pair) for pair in self.merges]}
 
 
-KINDS = ("characters", "words", "chinese-words", "byte-pairs")
+KINDS = ("characters", "character-pairs", "words", "chinese-words", "byte-pairs")
 
 
 def tokenizer_from(values: Any) -> Tokenizer:
@@ -195,7 +224,9 @@ def tokenizer_from(values: Any) -> Tokenizer:
         if not isinstance(merges, list | tuple) or any(not isinstance(pair, list | tuple) for pair in merges):
             raise ConfigurationError("byte pairs are learned from a text: BytePairs.learn(texts, size)")
         return BytePairs(tuple(merges))
-    made: dict[str, type[Any]] = {"characters": Characters, "words": Words, "chinese-words": ChineseWords}
+    made: dict[str, type[Any]] = {
+        "characters": Characters, "character-pairs": CharacterPairs, "words": Words, "chinese-words": ChineseWords,
+    }  # fmt: skip
     found: Tokenizer = made[table["kind"]](**settings)
     return found
 
@@ -205,6 +236,15 @@ def chosen(tokens: str | Tokenizer, texts: Iterable[str]) -> Tokenizer:
     if tokens == "byte-pairs":
         return BytePairs.learn(texts)
     return tokenizer_from(tokens) if isinstance(tokens, str) else tokens
+
+
+def refuse_pairs(tokens: Tokenizer) -> None:
+    """Raise ConfigurationError for tokens that overlap, where the next of them is to be told."""
+    if isinstance(tokens, CharacterPairs):
+        raise ConfigurationError(
+            "character-pairs overlap, so a pair says what the next token is; to learn a language, take characters or "
+            "byte-pairs"
+        )
 
 
 def _tokenizers() -> Any:
