@@ -3,8 +3,8 @@
     python examples/headlines.py             10,000 headlines to learn from, 10,000 others to tell apart
     python examples/headlines.py --short     headlines of two classes that stand here, and few steps
 
-TF-IDF with logistic regression is of scikit-learn (extra "sklearn"). It is given single characters and pairs of them, and
-so are averaged embeddings in the second row; that was found on a fifth of what is learned from.
+TF-IDF with logistic regression is of scikit-learn (extra "sklearn"). It is given single characters and pairs of them,
+and so are averaged embeddings in the second row; that was found on a fifth of what is learned from.
 """
 
 from __future__ import annotations
