@@ -39,6 +39,19 @@ class Difference:
         return x - before
 
 
+class Smoothed:
+    """Differences seen by a loop, as one layer that says for both how it goes on."""
+
+    def __init__(self) -> None:
+        self.loop, self.difference = cr.GRU(8, sequences=True), Difference()
+
+    def apply(self, scope: Scope, *inputs: Node) -> Node:
+        return scope.apply(self.loop, self.difference.apply(scope, *inputs), name="loop")
+
+    def go_on(self, scope: Scope, *inputs: Node) -> Node:
+        return scope.apply(self.loop, self.difference.go_on(scope, *inputs), name="loop")
+
+
 class MeanSoFar:
     """The mean of all steps so far, of what is kept at each."""
 
@@ -92,6 +105,7 @@ ENDLESS: dict[str, list[Any]] = {
     "one layer twice": [LOOP, cr.tanh, LOOP],
     "own cell": [cr.Recurrent(leaky, sizes=(8,), sequences=True)],
     "own layer": [Difference(), cr.tanh, Difference()],
+    "own layer around another": [Smoothed()],
     "each by itself": [cr.Dense(8, cr.softmax), cr.LayerNorm(), cr.softmax],
 }
 
