@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 import pytest
 
@@ -73,5 +75,5 @@ def test_a_large_array_lies_in_large_pages() -> None:
     assert array.size == 3 << 20
     assert not array.any()
     array[:] = 1
-    if hasattr(program.mmap, "MADV_HUGEPAGE"):
+    if hasattr(mmap, "MADV_HUGEPAGE"):
         assert array.ctypes.data % (1 << 21) == 0
