@@ -160,8 +160,23 @@ def test_inputs_in_other_forms_are_made_fit_or_refused() -> None:
         run.outputs(INPUTS[:0])
 
 
-def test_what_was_not_learned_is_named() -> None:
-    run = _run()
-    del run.arrays["parameters/0.bias"]
-    with pytest.raises(ConfigurationError, match=r"this run has learned nothing for parameters/0\.bias"):
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_what_was_not_learned_is_named(engine: str) -> None:
+    run = _run(engine=engine)
+    run.outputs(INPUTS)
+    bias = run.arrays.pop("parameters/0.bias")
+    with pytest.raises(ConfigurationError, match=r"^this run has learned nothing for parameters/0\.bias: the model"):
         run.outputs(INPUTS)
+    run.arrays["parameters/0.bias"] = bias[:1]
+    with pytest.raises(ShapeError):
+        run.outputs(INPUTS)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_what_is_given_stays_when_more_is_predicted(engine: str) -> None:
+    run = _run(engine=engine)
+    first = run.outputs(INPUTS)
+    kept = first.copy()
+    second = run.outputs(2 * INPUTS)
+    np.testing.assert_array_equal(first, kept)
+    assert not np.shares_memory(first, second)

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.data import Dataset, Preparation
 from chainrule.data.checking import as_inputs, plain_array
 from chainrule.engines.protocol import Array, Engine, Program
-from chainrule.errors import ConfigurationError, DataError, ShapeError
+from chainrule.errors import ConfigurationError, DataError, EngineError, ShapeError
 from chainrule.graph import Node, Shape, scope
 from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss
@@ -44,7 +44,8 @@ class _Known(NamedTuple):
     #: What it takes of the state, and what prepares.
     names: list[str]
     preparing: dict[str, Array]
-    takes_rows: bool
+    #: Whether what it gives is the caller's own; else a copy is made.
+    gives_new: bool
 
 
 class Predictor:
@@ -74,8 +75,7 @@ class Predictor:
         if self._looks:
             refuse_other_inputs(self.setting.model, rows, self.setting.preparation)
         if len(rows) <= most:
-            # An engine may give what it was given, or what it holds: a copy is the caller's own.
-            return self._block(name, rows, state).copy()
+            return self._block(name, rows, state)
         parts = [self._block(name, rows[start : start + most], state) for start in range(0, len(rows), most)]
         return np.concatenate(parts)
 
@@ -114,17 +114,17 @@ class Predictor:
         known = self._programs.get(place)
         if known is None:
             known = self._programs[place] = self._compiled(name, rows)
+        given = {**state, **known.preparing, _ROWS: rows}
         try:
-            given = {name: state[name] for name in known.names}
-        except KeyError:
-            missing = ", ".join(name for name in known.names if name not in state)
+            found = known.program.run(given)[name]
+        except EngineError:
+            missing = ", ".join(one for one in known.names if one not in state)
+            if not missing:
+                raise
             raise ConfigurationError(
                 f"this run has learned nothing for {missing}: the model is not part of it"
             ) from None
-        given |= known.preparing
-        if known.takes_rows:
-            given[_ROWS] = rows
-        return known.program.run(given)[name]
+        return found if known.gives_new else found.copy()
 
     def _compiled(self, name: str, rows: Array) -> _Known:
         model, loss, engine, preparation, _, dtype, classes = self.setting
@@ -144,7 +144,7 @@ class Predictor:
         preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
         preparing = {name: array for name, array in preparing.items() if name in wanted}
         names = [name for name in wanted if name not in preparing and name != _ROWS]
-        return _Known(program, names, preparing, _ROWS in wanted)
+        return _Known(program, names, preparing, getattr(program, "gives_new", False))
 
 
 def _is_finite(array: Array) -> bool:

@@ -85,6 +85,17 @@ def test_outputs_are_the_callers_own() -> None:
     assert not np.shares_memory(first["y"], second["y"])
 
 
+def test_what_is_only_handed_on_is_the_callers_own_too() -> None:
+    program: Any = NativeEngine().compile(Graph({"x": X, "again": X, "constant": g.constant(WEIGHTS)}))
+    assert program.gives_new
+    first, second = program.run({"x": GIVEN}), program.run({"x": GIVEN})
+    arrays = [*first.values(), *second.values(), GIVEN, WEIGHTS]
+    for number, array in enumerate(arrays):
+        assert not any(np.shares_memory(array, other) for other in arrays[:number])
+    np.testing.assert_array_equal(second["again"], GIVEN)
+    np.testing.assert_array_equal(second["constant"], WEIGHTS)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_written_in_place_is_a_copy_of_what_was_given(way: str) -> None:
     x = g.input("w", (3, 4))

@@ -19,7 +19,7 @@ from chainrule.engines.native.machine import Code, assembly
 from chainrule.engines.native.memory import ALIGNMENT
 from chainrule.engines.native.module import Written
 from chainrule.engines.native.panels import Panels
-from chainrule.engines.native.team import Pace, Sync, cores, team
+from chainrule.engines.native.team import Pace, Sync, Team, cores, team
 from chainrule.engines.protocol import Array, Arrays, Program, check_arrays
 from chainrule.graph import Graph, Node
 
@@ -32,6 +32,9 @@ _WAKING, _SOON = 100e-6, 200e-6
 
 class NativeProgram:
     """A graph as native code. Two threads may share one: they take turns, since there is one arena."""
+
+    #: Each array that `run` gives is the caller's own: neither held here, nor one that was given.
+    gives_new = True
 
     def __init__(self, graph: Graph, written: Written, code: Code, panels: Mapping[str, Panels] | None = None) -> None:
         self.graph, self.written, self.panels = graph, written, panels or {}
@@ -67,6 +70,8 @@ class NativeProgram:
             self._sync.address,
         )
         self._call_with = ctypes.addressof(self._job)
+        #: The team whose boxes the job names.
+        self._asked: Team | None = None
 
     @property
     def plan(self) -> Plan:
@@ -115,7 +120,8 @@ class NativeProgram:
         start = time.perf_counter()
         if wanted > 1 and others.take():
             try:
-                self._job.boxes, self._job.helpers = others.boxes, wanted - 1
+                if others is not self._asked:
+                    self._asked, self._job.boxes, self._job.helpers = others, others.boxes, self.cores - 1
                 done = self._lead(self._call_with)
                 if not done and not self._large and start - self._last < _SOON:
                     others.invite(min(wanted, cores()), self._stay)
