@@ -7,6 +7,7 @@ A step is a function of ``state`` and ``batch`` that says what happens; `step` m
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.gradients import gradients
 from chainrule.graph import Build, Graph, Node, phase, scope
 from chainrule.graph.composites import is_finite
+from chainrule.initializers import Constant
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied, Declaration, Record, Scope
 from chainrule.losses import Loss, weighted_mean
 from chainrule.optimizers.driving import Descent as Descent
@@ -411,8 +413,12 @@ def initial_state(built: BuiltStep, seed: int) -> dict[str, Any]:
     from chainrule.keys import Key
 
     key = Key(seed).child("initial")
-    arrays: dict[str, Any] = {
-        name: np.asarray(declared.initializer(key.child(name), declared.shape), dtype=declared.dtype)
-        for name, declared in built.declared.items()
-    }
+
+    def first(name: str, declared: Declaration) -> Any:
+        start = declared.initializer
+        if isinstance(start, Constant) and start.value == 0 and math.copysign(1.0, start.value) == 1.0:
+            return np.zeros(declared.shape, declared.dtype)  # takes no memory as long as nobody writes to it
+        return np.asarray(start(key.child(name), declared.shape), dtype=declared.dtype)
+
+    arrays: dict[str, Any] = {name: first(name, declared) for name, declared in built.declared.items()}
     return {**arrays, "step": np.zeros((), np.int32)}
