@@ -55,7 +55,8 @@ curves: $(PEERS_HERE)  ## each step's loss beside PyTorch's, for each optimizer:
 	@$(BENCH_VENV)/bin/python -m benchmarks.curves $(if $(PICTURE),--picture $(PICTURE))
 
 mnist: $(TESTING)  ## MNIST's classic table trained anew, some 25 minutes: make mnist ROWS=linear,lenet5 VALIDATION=1
-	@$(BIN)/python -m benchmarks.mnist_table $(if $(ROWS),--rows $(ROWS)) $(if $(VALIDATION),--validation)
+	@$(BIN)/python -m benchmarks.mnist_table $(if $(ROWS),--rows $(ROWS)) $(if $(VALIDATION),--validation) \
+		$(if $(KEPT_IN),--kept-in $(KEPT_IN))
 
 race: $(PEERS_HERE)  ## time to 99 % of MNIST's test digits beside PyTorch: make race PICTURE=race.png
 	@$(BENCH_VENV)/bin/python -m benchmarks.mnist_race $(if $(PICTURE),--picture $(PICTURE))

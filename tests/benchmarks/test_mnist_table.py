@@ -46,6 +46,17 @@ def test_the_baselines_know_digits(name: str) -> None:
     assert table.baseline(name, "short")["error"] < 15
 
 
+def test_a_training_that_was_kept_is_gone_on_with(tmp_path: Path) -> None:
+    data, _ = table.digits()
+    row = table.ROWS["linear"]
+    first = table.train(row, data, 2, folder=tmp_path / "kept")
+    assert cr.load(tmp_path / "kept").epoch == 2
+    again = table.train(row, data, 2, folder=tmp_path / "kept")  # nothing is left to be done
+    for path, array in table.train(row, data, 2).parameters.items():
+        np.testing.assert_array_equal(first.parameters[path], array)
+        np.testing.assert_array_equal(again.parameters[path], array)
+
+
 def test_a_validation_never_sees_the_test_set(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = table.digits()
     monkeypatch.setattr(cr.data, "load", lambda name, images: (train, None))
@@ -62,7 +73,7 @@ def test_what_is_measured_is_kept_with_what_was_there(
 ) -> None:
     monkeypatch.setattr(table, "KEPT", tmp_path / "kept.json")
     found: dict[str, Any] = dict(FOUND)
-    monkeypatch.setattr(table, "measure", lambda name, mode: dict(found))
+    monkeypatch.setattr(table, "measure", lambda name, mode, kept_in: dict(found))
     table.main(["--rows", "linear"])
     table.main(["--rows", "cnn"])
     page = (tmp_path / "kept.md").read_text()
