@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent.parent / "examples"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 #: Arguments that make an example short enough for a test; its picture is judged by eye, in its full length.
 LONG = ["approximation", "depth_and_width", "batch_norm_rates", "local_minima", "populations"]
-LONG += ["autoencoders", "convolutional_pair", "pretraining", "transfer"]
+LONG += ["autoencoders", "convolutional_pair", "pretraining", "transfer", "vanishing_through_time"]
 DRAWING = ["overfitting", "activations", "saturated_output", "equal_weights", "warm_restarts", *LONG]
 ARGUMENTS = {
     "adversarial_pair": ["pictures", "3"],

@@ -30,6 +30,23 @@ def vanishing(variables: dict[str, object], text: str) -> None:
     assert accuracies["ReLU and He"] > 0.3  # it takes its time, and has it in the full length
 
 
+def vanishing_through_time(variables: dict[str, object], text: str) -> None:
+    learned, norms = variables["learned"], variables["norms"]
+    assert isinstance(learned, dict)
+    assert isinstance(norms, dict)
+    assert learned == {
+        ("adding", 10, "simple"): False,
+        ("adding", 10, "LSTM"): 200,
+        ("copying", 10, "simple"): 200,
+        ("copying", 10, "LSTM"): False,
+    }
+    assert {key: one[0].steps for key, one in norms.items()} == {key: 10 + 6 * (key[0] == "copying") for key in learned}
+    for (task, _, cell), (before, after) in norms.items():
+        assert after.first / after.last > 2 * before.first / before.last, "what is to be remembered is learned to be"
+        assert f"{before.first / before.last:7.0e} → {after.first / after.last:7.0e}" in text
+        assert f"{cell:8} {'  200 steps' if learned[task, 10, cell] else 'not: '}" in text
+
+
 def exploding(variables: dict[str, object], text: str) -> None:
     accuracies = variables["accuracies"]
     assert isinstance(accuracies, dict)

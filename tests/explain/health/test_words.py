@@ -121,8 +121,17 @@ def test_an_lstm_that_forgets_is_told_of_its_forget_bias() -> None:
     run, data = adding(cr.LSTM(8, forget_bias=-1.0), 100, 0)
     (found,) = run.diagnose(data, curvature=False).findings
     assert found.name == "vanishing through time"
-    assert "a larger forget_bias: one of log(100) = 4.6" in found.remedy
+    assert "a larger forget_bias: the largest that is of use, log(100) = 4.6, keeps a cell" in found.remedy
     assert "steps the squared error" not in found.evidence  # it has not begun to learn
+
+
+def test_a_gru_that_forgets_is_told_of_other_gates() -> None:
+    bias = Constant(-1.0)
+    run, data = adding(cr.Bidirectional(cr.GRU(8, recurrent_weight=bias)), 60, 5)
+    assert [loop.where for loop in run.gradient_through_time(data)] == ["0.forward", "0.backward"]
+    found = run.diagnose(data, curvature=False).findings
+    assert [one.name for one in found] == ["vanishing through time"] * 2, found
+    assert all(one.remedy.startswith("try an LSTM, whose forget_bias says") for one in found)
 
 
 def test_what_grows_through_time_is_told_with_its_factor() -> None:

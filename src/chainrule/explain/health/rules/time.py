@@ -12,7 +12,7 @@ from chainrule.data import Dataset
 from chainrule.explain.health.rules.case import Case, Finding
 from chainrule.explain.health.rules.data import CHANCE_AFTER, CHANCE_SAMPLES, chance
 from chainrule.layers.recurrence import Looping
-from chainrule.layers.recurrent import LSTM
+from chainrule.layers.recurrent import GRU, LSTM
 
 #: Through fewer steps a trend is none.
 _STEPS = 3
@@ -23,7 +23,7 @@ _FORGETS = 2.0
 #: What a step multiplies by is counted beyond this.
 _GROWS = 1.5
 #: Of what there is to be told, from none at 0 to all at 1: so much is nothing, and so much is enough.
-_NOTHING, _ENOUGH = 0.05, 0.9
+_NOTHING, _ENOUGH = 0.1, 0.9
 
 
 def vanishing_through_time(case: Case, before: Sequence[Finding]) -> Iterator[Finding]:
@@ -103,16 +103,16 @@ def _trends(case: Case) -> Iterator[_Trend]:
 
 
 def _remedy(case: Case, one: _Trend) -> str:
-    layer = next((each.layer for each in case.run.layers if each.path == one.path and _loops(each.layer)), None)
-    shorter = "or shorter sequences, where what tells the answer comes nearer to it"
-    if not isinstance(layer, LSTM):
-        return f"try gates, LSTM or GRU, or orthogonal first weights of the recurrence (the default); {shorter}"
-    keeps = math.log(one.steps)
-    return f"try a larger forget_bias: one of log({one.steps}) = {keeps:.2g} keeps a cell for about as long; {shorter}"
-
-
-def _loops(layer: object) -> bool:
-    return isinstance(layer, Looping)
+    found = [each.layer for each in case.run.layers if each.path == one.path and isinstance(each.layer, Looping)]
+    layer = found[0] if found else None
+    keeps = f"log({one.steps}) = {math.log(one.steps):.2g}, keeps a cell for about as many steps"
+    if isinstance(layer, LSTM):
+        helps = f"a larger forget_bias: the largest that is of use, {keeps}"
+    elif isinstance(layer, GRU):
+        helps = f"an LSTM, whose forget_bias says how long it keeps at first: {keeps}"
+    else:
+        helps = "gates, LSTM or GRU, or orthogonal first weights of the recurrence (the default)"
+    return f"try {helps}; or shorter sequences, where what tells the answer comes nearer to it"
 
 
 @dataclass(frozen=True)
