@@ -108,6 +108,28 @@ def test_an_invitation_is_not_repeated_at_once(own_team: team.Team, monkeypatch:
     assert not came.acquire(timeout=0.05)
 
 
+def test_invitations_in_vain_become_rare(own_team: team.Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    came: list[float] = []
+
+    def calls(count: int, met: bool) -> int:
+        nonlocal now
+        before = len(came)
+        for _ in range(count):
+            now += 1e-4
+            own_team.met |= met
+            own_team.invite(1, lambda core: None)
+            if own_team._invited == now:
+                came.append(now)
+        return len(came) - before
+
+    assert calls(1000, met=True) > 80
+    assert calls(1000, met=False) < 10
+    assert calls(100_000, met=False) < 50
+    assert calls(5000, met=True) > 100
+
+
 def test_who_does_not_answer_is_left_out(own_team: team.Team) -> None:
     """As when the system has put the thread aside: its box says that it is here, and nobody looks into it."""
     compiled = _program()
@@ -116,6 +138,27 @@ def test_who_does_not_answer_is_left_out(own_team: team.Team) -> None:
     expected = np.exp(GIVEN["x"] @ GIVEN["w"] / np.float32(1000))
     np.testing.assert_allclose(compiled.run(GIVEN)["y"], expected, rtol=1e-5)
     assert state.value == HERE
+
+
+def test_after_a_long_wait_nobody_is_asked_for_a_while(own_team: team.Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = _program()
+    asked: list[float] = []
+
+    def late(job: int) -> int:
+        asked.append(time.perf_counter())
+        compiled._alone(job)
+        time.sleep(0.01)
+        return 2
+
+    monkeypatch.setattr(compiled, "_lead", late)
+    for _ in range(50):
+        compiled.run(GIVEN)
+        monkeypatch.setattr(compiled, "_pace", team.Pace(2))  # which would go on asking
+    assert len(asked) == 1 or asked[1] - asked[0] > 20 * 0.01
+    monkeypatch.setattr(compiled, "_not_before", 0.0)  # as if the time were over
+    before = len(asked)
+    compiled.run(GIVEN)
+    assert len(asked) == before + 1
 
 
 def test_who_is_not_asked_goes(own_team: team.Team) -> None:

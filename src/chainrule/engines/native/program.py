@@ -28,6 +28,8 @@ _LARGE = 1 << 21
 #: Seconds of work below which no thread is woken for a call; and how soon a small one has to follow another for a
 #: thread to be asked to stay awake.
 _WAKING, _SOON = 100e-6, 200e-6
+#: As many times as long as a small call took that had to wait for a thread, none is asked.
+_REST = 20
 
 
 class NativeProgram:
@@ -70,6 +72,7 @@ class NativeProgram:
             self._sync.address,
         )
         self._call_with = ctypes.addressof(self._job)
+        self._not_before = 0.0
         #: The team whose boxes the job names.
         self._asked: Team | None = None
 
@@ -118,12 +121,14 @@ class NativeProgram:
         """A single run, by as many cores as are worth it: threads that linger are asked first."""
         others, wanted, done = team(), self._pace.next(), 0
         start = time.perf_counter()
-        if wanted > 1 and others.take():
+        if wanted > 1 and start >= self._not_before and others.take():
             try:
                 if others is not self._asked:
                     self._asked, self._job.boxes, self._job.helpers = others, others.boxes, self.cores - 1
                 done = self._lead(self._call_with)
-                if not done and not self._large and start - self._last < _SOON:
+                if done:
+                    others.met = True
+                elif not self._large and start - self._last < _SOON:
                     others.invite(min(wanted, cores()), self._stay)
             finally:
                 others.give_back()
@@ -133,8 +138,12 @@ class NativeProgram:
         if not done:
             self._alone(self._call_with)
         self._last = time.perf_counter()
-        self._pace.took(done or 1, self._last - start)
-        self.seconds += self._last - start
+        took = self._last - start
+        if done and took > _WAKING and not self._large:
+            # Somebody was put aside in the middle of his part, as happens where another program has the core.
+            self._not_before = self._last + _REST * took
+        self._pace.took(done or 1, took)
+        self.seconds += took
         self.runs += 1
 
     def _stay(self, core: int) -> None:

@@ -24,8 +24,8 @@ from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIE
 #: Variables by which a user, or joblib in its workers, says how many threads there may be.
 _VARIABLES = ("CHAINRULE_THREADS", "OMP_NUM_THREADS")
 
-#: The most cores that one call can have, and seconds from one invitation to the next.
-_MOST, _AGAIN = SYNC_BYTES - 8 * FINISHED, 1e-3
+#: The most cores that one call can have, and seconds from one invitation to the next, and from one in vain.
+_MOST, _AGAIN, _AT_MOST = SYNC_BYTES - 8 * FINISHED, 1e-3, 0.25
 
 
 def cores() -> int:
@@ -142,7 +142,9 @@ class Team:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._queues: list[queue.SimpleQueue[Part]] = []
-        self._invited = -math.inf
+        self._invited, self._pause = -math.inf, _AGAIN
+        #: Whether anybody who lingered has taken part since the last invitation.
+        self.met = True
         self._raw = np.zeros((_MOST + 1) * BOX_BYTES, np.uint8)
         #: Where the boxes are by which those who linger are asked; `lingering` says what is in one.
         self.boxes = self._raw.ctypes.data + -self._raw.ctypes.data % BOX_BYTES
@@ -174,7 +176,9 @@ class Team:
     def invite(self, count: int, stay: Part) -> None:
         """Have the threads of so many cores do ``stay(core)``, if they are not about to; whoever calls has the team."""
         now = time.perf_counter()
-        if now - self._invited > _AGAIN:
+        if now - self._invited > self._pause:
+            # Whoever came too late for any call took time from others, as where all cores are busy.
+            self._pause, self.met = _AGAIN if self.met else min(2 * self._pause, _AT_MOST), False
             self._invited = now
             self._grow(count)
             for jobs in self._queues[: count - 1]:
