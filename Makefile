@@ -19,7 +19,7 @@ SPHINX := $(BIN)/python -m sphinx -c docs -q -E
 
 export PYTHON
 
-.PHONY: help digits test tiny lint types tests fuzz bench curves mnist race site book links clean
+.PHONY: help digits test tiny lint types tests fuzz bench curves mnist race language site book links clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -60,6 +60,9 @@ mnist: $(TESTING)  ## MNIST's classic table trained anew, some 25 minutes: make 
 
 race: $(PEERS_HERE)  ## time to 99 % of MNIST's test digits beside PyTorch: make race PICTURE=race.png
 	@$(BENCH_VENV)/bin/python -m benchmarks.mnist_race $(if $(PICTURE),--picture $(PICTURE))
+
+language: $(PEERS_HERE)  ## a language model beside PyTorch, in bits a character: make language PICTURE=curves.png
+	@$(BENCH_VENV)/bin/python -m benchmarks.shakespeare $(if $(PICTURE),--picture $(PICTURE))
 
 site: $(WRITING)  ## the documentation as a site, in build/site/index.html; with warnings it fails
 	@$(BIN)/python -m scripts.book.figures

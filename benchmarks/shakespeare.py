@@ -1,7 +1,7 @@
 """A language model of characters here and in PyTorch: bits a character on held-out text, and the loss of each step.
 
-    make shakespeare                            # some 25 minutes; writes benchmarks/shakespeare.json and .md
-    make shakespeare PICTURE=shakespeare.png    # and draws the curves on top of each other
+    make language                       # some 25 minutes; writes benchmarks/shakespeare.json and .md
+    make language PICTURE=curves.png    # and draws the curves on top of each other
 
 The networks `charlstm` and `transformer` of the speed benchmark, on tinyshakespeare in windows of 64, its last tenth
 held out. Both libraries begin with the same weights and take the same windows in the same order: Adam, the global norm
@@ -209,17 +209,18 @@ def section(name: str, network: Mapping[str, Any]) -> str:
     at_cuts = [f"| {who} | {' | '.join(f'{one:.3f}' for one in row['bits'])} |" for who, row in rows.items()]
     longest = min(len(row["curve"]) for row in rows.values())
     shown = [place for place in CURVE if place < longest]
-    parts = {who: [f"{row['curve'][place]:.4f}" for place in shown] for who, row in rows.items()}
+    parts = {who: [f"{row['curve'][place]:.3f}" for place in shown] for who, row in rows.items()}
     curve = [f"| {who} | {' | '.join(cells)} |" for who, cells in parts.items()]
     away = [
-        f"| {who} | {far['first']:.1e} | {far['means']:.1e} | {far['bits']:.4f} | {far['last']:.4f} |"
+        f"| {who} | {far['first']:.1e} | {far['means']:.1e} | {far['bits']:.1e} | {far['last']:.1e} |"
         for who, far in network["apart"].items()
     ]
+    count = sum(math.prod(p.shape) for p in workload.parameters)
     seconds = ", ".join(f"{who} {row['seconds']:.0f}" for who, row in rows.items() if who != AGAIN)
     return f"""## {name}
 
-{workload.words}; {sum(math.prod(p.shape) for p in workload.parameters):,} parameters, batches of {workload.batch},
-a rate of {RATES[name]:g}. Held out, bits a character after so many steps:
+{workload.words}.
+{count:,} parameters, batches of {workload.batch}, a rate of {RATES[name]:g}. Held out, bits a character after so many steps:
 
 | | {" | ".join(f"{cut:,}" for cut in cuts)} |
 |---|{"---:|" * len(cuts)}
@@ -245,24 +246,24 @@ def page(kept: Mapping[str, Any]) -> str:
     """The measurement as a page of Markdown."""
     made, networks = kept["made"], kept["networks"]
     told = [
-        f"{name} tells the held-out text in {network['rows'][OURS]['bits'][-1]:.3f} bits a character, "
-        f"the same in PyTorch in {network['rows'][THEIRS]['bits'][-1]:.3f}"
+        f"{name} {network['rows'][OURS]['bits'][-1]:.3f}, in PyTorch {network['rows'][THEIRS]['bits'][-1]:.3f}"
         for name, network in networks.items()
     ]
-    verdict = f"**{'; '.join(told)}.**" + "".join(f" **Too far apart: {one}.**" for one in missed(kept))
+    verdict = f"**Bits a character held out, at the end: {'; '.join(told)}.**"
+    verdict += "".join(f" **Too far apart: {one}.**" for one in missed(kept))
     threads = "one thread" if THREADS == 1 else f"{THREADS} threads"
     return f"""# A language model of characters, here and in PyTorch
 
-Written by `make shakespeare`. tinyshakespeare in windows of {LENGTH} of {SYMBOLS} symbols, its last tenth held out; the
+Written by `make language`. tinyshakespeare in windows of {LENGTH} of {SYMBOLS} symbols, its last tenth held out; the
 same first weights, the same windows in the same order; Adam, the global norm clipped to 1, the rate going to 0 by a
 cosine; float32, {threads} each. Each library measures the held-out text by its own forward pass. The first
 characters of a window are told from little.
 
 {verdict}
 
-In float32 a curve parts from another as soon as a sum is taken in another order. "{AGAIN}" is PyTorch
-once more with the windows of each batch the other way round, which is the same mathematics: how far rounding alone
-takes it. What is left when nothing is rounded is in [the curves](curves.md), there of dense networks.
+In float32 a curve parts from another as soon as a sum is taken in another order. "{AGAIN}" is
+PyTorch once more with the windows of each batch the other way round, which is the same mathematics: how far rounding
+alone takes it. What is left when nothing is rounded is in [the curves](curves.md), there of dense networks.
 
 {LINES.join(section(name, network) for name, network in networks.items())}
 Others were at work on the machine, so the seconds are those that the processor spent, and are no measure of speed: that
