@@ -220,7 +220,8 @@ def section(name: str, network: Mapping[str, Any]) -> str:
     return f"""## {name}
 
 {workload.words}.
-{count:,} parameters, batches of {workload.batch}, a rate of {RATES[name]:g}. Held out, bits a character after so many steps:
+{count:,} parameters, batches of {workload.batch}, a rate of {RATES[name]:g}.
+Held out, bits a character after so many steps:
 
 | | {" | ".join(f"{cut:,}" for cut in cuts)} |
 |---|{"---:|" * len(cuts)}
