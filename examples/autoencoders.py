@@ -11,9 +11,8 @@ import sys
 import numpy as np
 
 import chainrule as cr
-from chainrule.keys import Key
 
-short, Dense, flat = "--short" in sys.argv, cr.Dense, [cr.Flatten()]
+short, Dense, Key, flat = "--short" in sys.argv, cr.Dense, cr.keys.Key, [cr.Flatten()]
 parts = cr.data.load("digits" if short else "mnist", images=True)
 images, others = (np.float32(part.preparation.forward(part.inputs[: 1400 if short else 10000])) for part in parts)
 side, units = images.shape[1], 64 if short else 256
@@ -39,7 +38,8 @@ hidden = others * (Key(2).uniform(others.shape) > 1 / 3)
 pairs, test, noisy = (cr.data.from_arrays(x, y) for x, y in ((images, images), (others, others), (hidden, others)))
 pace = {"epochs": 15, "batch_size": 100, "optimizer": cr.optimizers.Adam(0.005 if short else 0.002)}
 rows, codes = {"to be drawn": others[:12], "a third hidden": hidden[:12]}, {}
-print(f"{'squared error of others':42} and with a third hidden")
+mean = f"\n{'the mean digit':34} {np.mean((images.mean(axis=0) - others) ** 2):.4f}"
+print(f"{'squared error of others':42} and with a third hidden{mean}")
 for name, (encoder, decode, *before) in ways.items():
     run = cr.fit(cr.Chain(*before, encoder, decode), pairs, loss=cr.losses.binary_cross_entropy, **pace)
     out = [run.probabilities(data.inputs) for data in (test, noisy)]

@@ -6,7 +6,7 @@
 
 Each method says which pixels of a sample speak for the class that it is taken for. The tenth of the pixels that it
 names first are made black: the further the class's logit falls, the more the method knows of what the network uses.
-On MNIST it falls by 2.5 at random, 8.6 by the gradient, 11.0 by occlusion and 14.2 by integrated gradients.
+On MNIST it falls by 2.87 at random, 8.53 by the gradient, 11.49 by occlusion and 13.97 by integrated gradients.
 """
 
 from __future__ import annotations

@@ -43,6 +43,16 @@ def test_hidden_units_that_are_silent_at_first_are_excited_too() -> None:
     assert (units.scores[:, -1] > units.scores[:, 0]).all()
 
 
+def test_outputs_behind_units_that_are_all_silent_are_excited_too() -> None:
+    """Near black nothing comes through: the way up begins where something does."""
+    data, _ = cr.data.load("digits")
+    known = {"0.bias": np.full(8, -1.0), "1.weight": np.ones((8, 10))}
+    run = cr.prepare(cr.Chain(cr.Dense(8, cr.relu), cr.Dense(10)), data, weights=known, engine="reference")
+    found = inside.excite(run, [0, 3], steps=40, decay=0.0, limits=(0.0, 1.0))
+    assert (found.scores[:, 0] == 0).all()
+    assert (found.scores[:, -1] > 1).all()
+
+
 def test_descending_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     given = view.by_input
 

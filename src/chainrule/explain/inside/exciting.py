@@ -52,7 +52,7 @@ def excite(
     ``units`` are numbers, all of them (32 at most) if None. η is ``rate``, λ ``decay``, and ``blur`` is how much of
     each pixel is spread over its neighbours each step, for images; both keep what is seen from becoming noise.
     ``limits`` keep x between two numbers, in the units that the network sees, as (0, 1) for images of uint8. The first
-    x is a little noise by ``seed``.
+    x is a little noise by ``seed``; where g is 0, as before units that are all silent, it is begun with more noise.
 
     Raises `ConfigurationError` for a layer or a unit that there is not.
 
@@ -73,7 +73,8 @@ def excite(
     wanted = np.atleast_1d(np.asarray(range(min(width, 32)) if units is None else units))
     shape = run.spec.arrays["inputs"][0] if run.spec is not None else ()
     image = image_shape(run)
-    x = np.asarray(Key(seed).child("excite").normal((len(wanted), *shape), 0.01), np.float64)
+    key, spread = Key(seed).child("excite"), np.full((len(wanted), *(1 for _ in shape)), 0.01)
+    x = np.asarray(key.normal((len(wanted), *shape), 0.01), np.float64)
     chosen = chosen_units(run, np.asarray(x, run.dtype), wanted, layer)
     scores = []
     for step in range(steps + 1):
@@ -86,6 +87,10 @@ def excite(
         x = (1 - decay) * x + rate * np.divide(slope, size, out=np.zeros_like(slope), where=size > 0).reshape(x.shape)
         if image is not None and blur:
             x = _blurred(x.reshape(-1, *image), blur).reshape(x.shape)
+        still = (size == 0).reshape(spread.shape)
+        if still.any():
+            spread = np.where(still, np.minimum(4 * spread, 1.0), spread)
+            x = np.where(still, spread * key.child(step).normal(x.shape), x)
         if limits is not None:
             x = np.clip(x, *limits)
     return Excited(layer, chosen, np.asarray(x, run.dtype), np.stack(scores, axis=1))
