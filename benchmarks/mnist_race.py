@@ -6,8 +6,8 @@
 `simple_cnn` (421,642 parameters), Adam with a rate of 0.001, batches of 64, two threads each, one after the other.
 PyTorch runs in both memory layouts. Every half epoch the test digits are measured, with the clock stopped, until 99 %
 of them are right. PyTorch has made a step before, aside, which is when it prepares its kernels, and runs as it is,
-without `torch.compile`. Ours runs twice: from an empty cache, with all the compiling on its clock, and then as any later
-training on the same machine does, which finds the programs compiled.
+without `torch.compile`. Ours runs twice: from an empty cache, with all the compiling on its clock, and then as any
+later training on the same machine does, which finds the programs compiled.
 """
 
 from __future__ import annotations
