@@ -15,7 +15,7 @@ from chainrule.engines.native.nests import nest
 from chainrule.engines.native.sharing import Share, tile_rows
 from chainrule.engines.native.text import Value
 from chainrule.engines.native.tiles import NEAR, Range, Tile, write_tile
-from chainrule.engines.native.types import BYTES, literal, power_of_two
+from chainrule.engines.native.types import BYTES, MEMORY, literal, power_of_two
 from chainrule.engines.native.windows import inside_rows, largest, smallest
 
 #: The most vectors of sums that a tile of joint letters holds at a time, with what they are made of.
@@ -26,8 +26,22 @@ _LONG = 512
 _BEHIND = 524288
 
 
-def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Index], None] | None = None) -> None:
-    """Write the loops of a tile; ``finish`` writes what becomes of an element, once its tile is stored."""
+def by_tiles(t: Tile) -> bool:
+    """Whether a product is surely done with a tile before it goes on to the next, on whichever processor."""
+    return not t.joint and _blocks(t, 0) == 1
+
+
+def write(
+    e: Emitter,
+    t: Tile,
+    part: Share | None = None,
+    finish: Callable[[Index], None] | None = None,
+    kept: bool = True,
+) -> None:
+    """Write the loops of a tile; ``finish`` writes what becomes of an element, once its tile is stored.
+
+    A product that is not ``kept`` lies in two tiles by turns, until it is finished.
+    """
     lanes = min(e.vector_bytes // BYTES[t.root.dtype], power_of_two(t.size[t.column]))
     vectors = 2 if t.size[t.column] > lanes else 1
     if t.row < 0:
@@ -51,17 +65,24 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
     size = BYTES[t.root.dtype]
     every = (0, height) if shared != t.row or t.row < 0 else ("%lo", "%hi")
     panel = lanes * vectors
+    near = None if kept else _Near(e, t, rows, panel)
     aligned = part is None or shared != t.row or part.unit % rows == 0
-    late = 2 if height * t.size[t.column] * size <= NEAR else 1 if height * panel * size <= NEAR else 0
+    late = (
+        0 if not kept else 2 if height * t.size[t.column] * size <= NEAR else 1 if height * panel * size <= NEAR else 0
+    )
 
     def finished(level: int, at: dict[int, Value], rows: Range, columns: Range) -> None:
         if finish is not None and not after and late == level:
+            if near is not None:
+                near.moves(rows[0], columns[0])
             _finish(e, t, at, rows, columns, finish)
 
     def over_rows(at: dict[int, Value], column: Value, counts: Sequence[int]) -> None:
         def turn(row: Value, many: int) -> None:
             e.enter()
             spots = [{t.row: e.writer.add(row, r)} for r in range(many)]
+            if near is not None:
+                near.moves(row, column)
             write_tile(e, t, at, spots, column, counts, lanes, block, checked=shared == t.row and bool(t.bordered))
             if aligned:
                 before = largest(e.writer, e.writer.sub(row, rows), every[0])
@@ -110,6 +131,29 @@ def write(e: Emitter, t: Tile, part: Share | None = None, finish: Callable[[Inde
         e.leave()
     if finish is not None:
         nest(e, t.root.shape, finish, part)
+
+
+class _Near:
+    """Two tiles on the stack in the place of a product: one is summed while the other is finished."""
+
+    def __init__(self, e: Emitter, t: Tile, rows: int, width: int) -> None:
+        self._e, self._t, self._rows, self._width = e, t, rows, width
+        self._kind = MEMORY[t.root.dtype]
+        self._base = e.writer.emit(f"alloca [{2 * rows * width} x {self._kind}], align 64")
+        self._row: Value = 0
+        self._column: Value = 0
+        e.tiles[t.root] = self._pointer
+
+    def moves(self, row: Value, column: Value) -> None:
+        """What comes next is of the tile that begins here."""
+        self._row, self._column = row, column
+
+    def _pointer(self, index: Index) -> str:
+        w, at = self._e.writer, dict(zip(self._t.out_axes, index, strict=True))
+        side = w.emit(f"and i64 {w.div(self._row, self._rows)}, 1")
+        row = w.add(w.sub(at.get(self._t.row, 0), self._row), w.mul(side, self._rows))
+        place = w.add(w.mul(row, self._width), w.sub(at[self._t.column], self._column))
+        return w.emit(f"getelementptr inbounds {self._kind}, ptr {self._base}, i64 {place}")
 
 
 def _dealt(t: Tile, joint: Sequence[int], most: int) -> list[list[dict[int, Value]]]:

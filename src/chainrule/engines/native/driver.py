@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chainrule.engines.native.blocking import Chain, chains
+from chainrule.engines.native.contraction import by_tiles
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
 from chainrule.engines.native.epilogues import with_epilogues
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
@@ -15,6 +16,7 @@ from chainrule.engines.native.memory import Lifetime, aligned, plan
 from chainrule.engines.native.scheduling import early
 from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
 from chainrule.engines.native.text import Value, Writer
+from chainrule.engines.native.tiles import tile
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
 
@@ -156,7 +158,15 @@ class Block:
         if any(old in self.read[group] for group in self.groups[writer + 1 :]):
             return False
         group = self.groups[writer]
-        return old not in self.read[group] or (is_map(group[0]) and not any(old in far(n, self.stored) for n in group))
+        if old not in self.read[group]:
+            return True
+        product, maps = (group[0], group[1:]) if group[0].op == "contract" else (None, group)
+        if product is not None:
+            # A tile of the product has to lie elsewhere, until all that is computed of it is.
+            form = tile(product, self.stored) if product not in self.stored else None
+            if form is None or not by_tiles(form) or old in reads((product,), self.stored):
+                return False
+        return all(is_map(node) for node in maps) and not any(old in far(node, self.stored) for node in maps)
 
     def _lifetimes(self) -> dict[Node, Lifetime]:
         # Where cores share the work, memory is given on only when all have waited for each other.

@@ -31,6 +31,8 @@ class Emitter:
         self.stored = stored
         self.lengths = lengths
         self.functions: set[str] = set()
+        #: Where an element is of a product that lies nowhere as a whole.
+        self.tiles: dict[Node, Callable[[Index], str]] = {}
         #: Whether a value that may lie outside of what is stored is asked for behind a branch: vectors of such values
         #: are then loads with a mask, where they would be gathered one by one. Not every processor has those.
         self.branches = False
@@ -93,6 +95,8 @@ class Emitter:
 
     def pointer(self, base: str, node: Node, index: Index) -> str:
         """Where an element is."""
+        if node in self.tiles:
+            return self.tiles[node](index)
         place: Value = 0
         for at, step in zip(index, strides(node.shape), strict=True):
             place = self.writer.add(place, self.writer.mul(at, step))

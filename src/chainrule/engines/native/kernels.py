@@ -56,7 +56,7 @@ def kernel(
     lengths = {node: f"%length{number}" for number, node in enumerate(read) if node in resident}
     emitter = Emitter(writer, pointers, lengths, vector_bytes)
     if len(roots) > 1 and roots[0].op == "contract":
-        _finished(emitter, roots, dict(zip(written, outs, strict=True)), part)
+        _finished(emitter, roots, dict(zip(written, outs, strict=True)), part, in_place=bool(own))
     elif write is not None:
         write(emitter, roots[0], part)
     else:
@@ -87,10 +87,11 @@ def _map(e: Emitter, roots: Sequence[Node], part: Share | None, begin: Value, en
     nest(e, roots[0].shape, inside, part, (), (begin, end))
 
 
-def _finished(e: Emitter, roots: Sequence[Node], outs: Mapping[Node, str], part: Share | None) -> None:
+def _finished(e: Emitter, roots: Sequence[Node], outs: Mapping[Node, str], part: Share | None, in_place: bool) -> None:
     """A product, and what is computed of it, tile by tile."""
     product, *rest = roots
-    # One that is not stored lies, tile by tile, where the first of the others will.
+    # One that is not stored lies, tile by tile, where the first of the others will: if nothing is there any more.
+    kept = product in outs or not in_place
     e.stored = {**e.stored, product: outs.get(product, "%out")}
 
     def finish(index: Index) -> None:
@@ -100,7 +101,7 @@ def _finished(e: Emitter, roots: Sequence[Node], outs: Mapping[Node, str], part:
 
     form = tile(product, set(e.stored))
     assert form is not None, "only such products are joined"
-    contraction.write(e, form, part, finish)
+    contraction.write(e, form, part, finish, kept)
 
 
 def _contract(e: Emitter, root: Node, part: Share | None) -> None:
