@@ -49,7 +49,7 @@ def write(
     height = t.size.get(t.row, 1)
     if height == 1 and not t.paired:
         # A single row is read through once: what it lacks in rows, the tile has in vectors that lie side by side.
-        vectors = min(8, -(-t.size[t.column] // lanes))
+        vectors = min(10, -(-t.size[t.column] // lanes))
     rows = tile_rows(height)
     shared = t.out_axes[part.axis] if part is not None else -2
     joint = t.joint if shared not in t.joint else ()
@@ -99,7 +99,7 @@ def write(
         elif t.bordered and shared != t.row:
             _edges_apart(e, t, height, rows, turn)
         else:
-            _steps(e, height, rows, 1, part if shared == t.row else None, turn)
+            _steps(e, height, rows, [1], part if shared == t.row else None, turn)
         if aligned:
             last = e.writer.mul(e.writer.div(e.writer.sub(every[1], 1), rows), rows)
             finished(0, at, (last, every[1]), (column, e.writer.add(column, sum(counts))))
@@ -112,7 +112,8 @@ def write(
             e.leave()
 
         # A panel of columns stays in the cache while all rows pass by it.
-        _steps(e, t.size[t.column], panel, lanes, part if shared == t.column else None, turn)
+        smaller = [lanes * wide for wide in (4, 1) if wide < vectors] or [lanes]
+        _steps(e, t.size[t.column], panel, smaller, part if shared == t.column else None, turn)
         finished(2, at, every, (0, t.size[t.column]) if shared != t.column else ("%lo", "%hi"))
 
     if many == 1:
@@ -202,11 +203,11 @@ def _edges_apart(e: Emitter, t: Tile, height: int, rows: int, turn: Callable[[Va
 
 
 def _steps(
-    e: Emitter, size: int, step: int, small: int, part: Share | None, turn: Callable[[Value, int], None]
+    e: Emitter, size: int, step: int, smaller: Sequence[int], part: Share | None, turn: Callable[[Value, int], None]
 ) -> None:
     """Go through ``size`` elements in steps, and what is left in one smaller; of a shared axis, this core's part.
 
-    ``turn(start, how many)``. Where a part is no whole number of steps, ``small`` steps go through the rest of it.
+    ``turn(start, how many)``. Where a part is no whole number of steps, ``smaller`` ones go through the rest of it.
     """
     w = e.writer
     full, rest = divmod(size, step)
@@ -228,12 +229,15 @@ def _steps(
     with w.loop(count) as (number, _):
         turn(w.add("%lo", w.mul(number, step)), step)
     left = w.add("%lo", w.mul(count, step))
-    many = w.div(w.sub("%hi", left), small)
-    with w.loop(many) as (number, _):
-        turn(w.add(left, w.mul(number, small)), small)
-    if size % small:
+    for small in smaller:
+        many = w.div(w.sub("%hi", left), small)
+        with w.loop(many) as (number, _):
+            turn(w.add(left, w.mul(number, small)), small)
+        left = w.add(left, w.mul(many, small))
+    rest = size % smaller[-1]
+    if rest:
         with w.when(w.emit(f"icmp eq i64 %hi, {size}")):
-            turn(size - size % small, size % small)
+            turn(size - rest, rest)
 
 
 def _nest(
