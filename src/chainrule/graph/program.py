@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -120,6 +121,11 @@ class Graph:
     @property
     def inputs(self) -> dict[str, Node]:
         """The inputs by name, in the order in which they are met."""
+        return dict(self._inputs)
+
+    @functools.cached_property
+    def _inputs(self) -> dict[str, Node]:
+        # They are asked for at each call of a program, and a walk through a large graph takes milliseconds.
         found: dict[str, Node] = {}
         for node in self.nodes:
             if node.op == "input":

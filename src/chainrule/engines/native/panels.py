@@ -38,16 +38,24 @@ class Panels:
         """How many panels there are."""
         return -(-self.columns // WIDTH)
 
-    def split(self, array: Array) -> Array:
-        """The array as panels."""
-        whole = np.zeros((self.rows, self.count * WIDTH), array.dtype)
-        whole[:, : self.columns] = array
-        return whole.reshape(self.rows, self.count, WIDTH).transpose(1, 0, 2)
+    def split(self, array: Array, panels: Array) -> Array:
+        """Write the array into panels, of which the last is filled up with zeros."""
+        whole = self.columns // WIDTH
+        panels[:whole] = array[:, : whole * WIDTH].reshape(self.rows, whole, WIDTH).transpose(1, 0, 2)
+        if whole < self.count:
+            rest = self.columns % WIDTH
+            panels[whole, :, :rest] = array[:, whole * WIDTH :]
+            panels[whole, :, rest:] = 0
+        return panels
 
     def join(self, panels: Array) -> Array:
         """The array that panels are made of."""
-        whole = panels.transpose(1, 0, 2).reshape(self.rows, self.count * WIDTH)
-        return np.ascontiguousarray(whole[:, : self.columns])
+        whole = self.columns // WIDTH
+        array = np.empty((self.rows, self.columns), panels.dtype)
+        array[:, : whole * WIDTH].reshape(self.rows, whole, WIDTH)[...] = panels[:whole].transpose(1, 0, 2)
+        if whole < self.count:
+            array[:, whole * WIDTH :] = panels[whole, :, : self.columns % WIDTH]
+        return array
 
 
 def in_panels(graph: Graph) -> tuple[Graph, dict[str, Panels]]:

@@ -57,6 +57,8 @@ class NativeProgram:
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
+        #: Memory for weights in panels, from the last call.
+        self._spare: dict[str, Array] = {}
         self._binding = Binding(graph, list(written.inputs), self._constants, self._replaced)
         self._sync = Sync()
         self._places = [pointer(array.ctypes.data) for array in (self._arena, self._lengths)]
@@ -173,8 +175,9 @@ class NativeProgram:
             fed_back = name in state and name in self.graph.outputs
             array = each.get(name, first[name])
             if name in self.panels:
-                array = self.panels[name].split(array)
-            slots.append(_copied(array, node) if fed_back else np.asarray(array, order="C"))
+                slots.append(self.panels[name].split(array, _or_empty(self._spare.pop(name, None), node)))
+            else:
+                slots.append(_copied(array, node) if fed_back else np.asarray(array, order="C"))
             moves.append(size_in_bytes(node) if name in each else 0)
         slots += self._constants
         moves += [0] * len(self._constants)
@@ -201,7 +204,11 @@ class NativeProgram:
         done = self._call(count, slots, moves, swaps, stop)
         # Each run leaves the new state on the output's side, and the sides change between two runs.
         now = {name: sides[name][done % 2] if name in sides else array for name, array in state.items()}
-        now |= {name: panels.join(now[name]) for name, panels in self.panels.items() if name in sides}
+        for name, panels in self.panels.items():
+            if name in sides:
+                now[name] = panels.join(now[name])
+                # Nobody else has it: new memory would be made and cleared page by page for each call.
+                self._spare[name] = slots[places[name]]
         return now, {name: rows[:done] for name, rows in logs.items()}
 
     def _worth_sharing(self, count: int) -> bool:
@@ -242,6 +249,10 @@ class NativeProgram:
             self.seconds += took
             self.runs += done
         return done
+
+
+def _or_empty(spare: Array | None, node: Node) -> Array:
+    return _empty(node) if spare is None else spare
 
 
 def _empty(node: Node) -> Array:
