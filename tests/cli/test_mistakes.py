@@ -289,7 +289,7 @@ def test_what_nobody_foresaw_is_called_a_bug(command: Command, monkeypatch: pyte
     def broken(*arguments: object, **settings: object) -> None:
         raise RuntimeError("the reactor is gone")
 
-    monkeypatch.setattr("chainrule.data.load", broken)
+    monkeypatch.setattr("chainrule.data.loading.load_or_stream", broken)
     called = command("train", "digits")
     assert called.code == 1
     assert "this is a bug in chainrule: RuntimeError: the reactor is gone" in called.errors
@@ -306,7 +306,7 @@ def test_what_comes_from_outside(command: Command, monkeypatch: pytest.MonkeyPat
     def interrupted(*arguments: object, **settings: object) -> None:
         raise raised
 
-    monkeypatch.setattr("chainrule.data.load", interrupted)
+    monkeypatch.setattr("chainrule.data.loading.load_or_stream", interrupted)
     called = command("train", "digits")
     assert called.code == code
     assert "Traceback" not in called.errors
