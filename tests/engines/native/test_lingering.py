@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chainrule.engines.native import NativeEngine, program, team
+from chainrule.engines.native import NativeEngine, lingering, program, team
 from chainrule.engines.native.lingering import AWAY, HERE
 from chainrule.engines.native.program import NativeProgram
 from chainrule.graph import Graph, contract, exp, input
@@ -32,12 +32,12 @@ def own_team(monkeypatch: pytest.MonkeyPatch) -> team.Team:
     return team.team()
 
 
-def _program() -> NativeProgram:
-    """What two cores do in microseconds, and nobody is woken for."""
+def _program(cores: int = 2) -> NativeProgram:
+    """What some cores do in microseconds, and nobody is woken for."""
     x, w = input("x", (1, 700)), input("w", (700, 400))
-    found = NativeEngine(cores=2).compile(Graph({"y": exp(contract(x, w, "ik,kj->ij") / 1000)}))
+    found = NativeEngine(cores=cores).compile(Graph({"y": exp(contract(x, w, "ik,kj->ij") / 1000)}))
     assert isinstance(found, NativeProgram)
-    assert found.cores == 2
+    assert found.cores == cores
     return found
 
 
@@ -46,13 +46,13 @@ def _state(box: int) -> Any:
 
 
 @contextlib.contextmanager
-def _who_stays(compiled: NativeProgram, others: team.Team) -> Iterator[None]:
+def _who_stays(compiled: NativeProgram, core: int = 1) -> Iterator[None]:
     """One who comes again and again, since on a busy machine nobody knows when he is there."""
     over = threading.Event()
 
     def stay() -> None:
         while not over.is_set():
-            compiled._stay(1)
+            compiled._stay(core)
 
     thread = threading.Thread(target=stay)
     thread.start()
@@ -63,13 +63,13 @@ def _who_stays(compiled: NativeProgram, others: team.Team) -> Iterator[None]:
         thread.join()
 
 
-def _by_two(compiled: NativeProgram, others: team.Team) -> NDArray[Any]:
-    """The output, once two cores have taken part."""
-    compiled._job.boxes, compiled._job.helpers = others.boxes, 1
+def _by(count: int, compiled: NativeProgram, others: team.Team) -> NDArray[Any]:
+    """The output, once so many cores have taken part."""
+    compiled._job.boxes, compiled._job.helpers = others.boxes, compiled.cores - 1
     end = time.perf_counter() + 30
     while time.perf_counter() < end:
         _, outputs = compiled._binding.bind(GIVEN)
-        if compiled._lead(compiled._call_with) == 2:
+        if compiled._lead(compiled._call_with) == count:
             return outputs["y"]
     raise AssertionError("nobody has taken part")
 
@@ -77,11 +77,31 @@ def _by_two(compiled: NativeProgram, others: team.Team) -> NDArray[Any]:
 def test_two_take_part_and_the_bits_are_the_same(own_team: team.Team) -> None:
     compiled, second = _program(), _program()
     expected = NativeEngine(cores=1).compile(compiled.graph).run(GIVEN)["y"]
-    with _who_stays(compiled, own_team):
+    with _who_stays(compiled):
         for _ in range(20):
-            np.testing.assert_array_equal(_by_two(compiled, own_team), expected)
-            np.testing.assert_array_equal(_by_two(second, own_team), expected)  # another program's code
+            np.testing.assert_array_equal(_by(2, compiled, own_team), expected)
+            np.testing.assert_array_equal(_by(2, second, own_team), expected)  # another program's code
             np.testing.assert_array_equal(compiled.run(GIVEN)["y"], expected)
+
+
+def test_each_of_three_does_a_part(own_team: team.Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "_TO_ANSWER", 10**9)  # whoever is there is waited for
+    compiled = _program(cores=3)
+    expected = NativeEngine(cores=1).compile(compiled.graph).run(GIVEN)["y"]
+    with _who_stays(compiled, 1), _who_stays(compiled, 2):
+        for _ in range(5):
+            np.testing.assert_array_equal(_by(3, compiled, own_team), expected)
+
+
+def test_who_takes_part_beside_one_who_is_left_out_is_the_second_of_two(own_team: team.Team) -> None:
+    compiled = _program(cores=3)
+    expected = NativeEngine(cores=1).compile(compiled.graph).run(GIVEN)["y"]
+    _state(own_team.box(1)).value = HERE  # and nobody looks into it
+    with _who_stays(compiled, 2):
+        np.testing.assert_array_equal(_by(2, compiled, own_team), expected)
+        job, core, cores = (_state(own_team.box(2) + 8 * word).value for word in (1, 2, 3))
+    assert (job, core, cores) == (compiled._call_with, 1, 2)
+    assert _state(own_team.box(1)).value == HERE
 
 
 def test_calls_that_follow_each_other_soon_ask_somebody_to_stay(
@@ -179,7 +199,7 @@ def test_threads_that_predict_at_the_same_time_do_not_mix(own_team: team.Team) -
                 wrong.append(number)
 
     threads = [threading.Thread(target=go, args=(n, by)) for n in (0, 1) for by in (compiled, other)]
-    with _who_stays(compiled, own_team):
+    with _who_stays(compiled):
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -192,8 +212,8 @@ def test_threads_that_predict_at_the_same_time_do_not_mix(own_team: team.Team) -
 def test_a_fork_has_nobody_who_lingers(own_team: team.Team) -> None:
     compiled = _program()
     expected = compiled.run(GIVEN)["y"]
-    with _who_stays(compiled, own_team):
-        _by_two(compiled, own_team)
+    with _who_stays(compiled):
+        _by(2, compiled, own_team)
     child = os.fork()
     if child == 0:
         os._exit(0 if (compiled.run(GIVEN)["y"] == expected).all() else 1)

@@ -53,109 +53,35 @@ entry:
   %helpers.at = getelementptr inbounds i64, ptr %job, i64 {helpers}
   %helpers = load i64, ptr %helpers.at, align 8
   br label %ask
-ask:
-  %a = phi i64 [ 0, %entry ], [ %a1, %asks ]
-  %asked = phi i64 [ 0, %entry ], [ %asked1, %asks ]
-  %a.more = icmp slt i64 %a, %helpers
-  br i1 %a.more, label %asks, label %await
-asks:
-  %a.by = mul i64 %a, {bytes}
-  %a.box = getelementptr inbounds i8, ptr %boxes, i64 %a.by
-  %a.swap = cmpxchg ptr %a.box, i64 {here}, i64 {asked} acq_rel monotonic
-  %a.was = extractvalue {{ i64, i1 }} %a.swap, 1
-  %a.one = zext i1 %a.was to i64
-  %asked1 = add i64 %asked, %a.one
-  %a1 = add i64 %a, 1
-  br label %ask
-await:
+{ask}
   %nobody = icmp eq i64 %asked, 0
   br i1 %nobody, label %none, label %look
 look:
-  %looks = phi i64 [ 0, %await ], [ %looks1, %again ]
+  %looks = phi i64 [ 0, %asked.all ], [ %looks1, %again ]
   br label %count
-count:
-  %c = phi i64 [ 0, %look ], [ %c1, %counts ]
-  %answered = phi i64 [ 0, %look ], [ %answered1, %counts ]
-  %c.more = icmp slt i64 %c, %helpers
-  br i1 %c.more, label %counts, label %enough
-counts:
-  %c.by = mul i64 %c, {bytes}
-  %c.box = getelementptr inbounds i8, ptr %boxes, i64 %c.by
-  %c.state = load atomic i64, ptr %c.box acquire, align 8
-  %c.did = icmp eq i64 %c.state, {answered}
-  %c.one = zext i1 %c.did to i64
-  %answered1 = add i64 %answered, %c.one
-  %c1 = add i64 %c, 1
-  br label %count
-enough:
+{count}
   %all = icmp eq i64 %answered, %asked
   br i1 %all, label %divide, label %again
 again:
   %looks1 = add i64 %looks, 1
   %long = icmp sgt i64 %looks1, {to_answer}
   br i1 %long, label %withdraw, label %look
-withdraw:
-  %w = phi i64 [ 0, %again ], [ %w1, %withdraws ]
-  %left = phi i64 [ %asked, %again ], [ %left1, %withdraws ]
-  %w.more = icmp slt i64 %w, %helpers
-  br i1 %w.more, label %withdraws, label %divide
-withdraws:
-  %w.by = mul i64 %w, {bytes}
-  %w.box = getelementptr inbounds i8, ptr %boxes, i64 %w.by
-  %w.swap = cmpxchg ptr %w.box, i64 {asked}, i64 {here} acq_rel monotonic
-  %w.was = extractvalue {{ i64, i1 }} %w.swap, 1
-  %w.one = zext i1 %w.was to i64
-  %left1 = sub i64 %left, %w.one
-  %w1 = add i64 %w, 1
-  br label %withdraw
+{withdraw}
+  %left = sub i64 %asked, %withdrawn
+  %only = icmp eq i64 %left, 0
+  br i1 %only, label %none, label %divide
 divide:
-  %there = phi i64 [ %asked, %enough ], [ %left, %withdraw ]
+  %there = phi i64 [ %asked, %answered.all ], [ %left, %withdrawn.all ]
   %cores = add i64 %there, 1
-  %only = icmp eq i64 %there, 0
-  br i1 %only, label %none, label %begin
-begin:
-  %b = phi i64 [ 0, %divide ], [ %b1, %begun ]
-  %core = phi i64 [ 1, %divide ], [ %core1, %begun ]
-  %b.more = icmp slt i64 %b, %helpers
-  br i1 %b.more, label %begins, label %own
-begins:
-  %b.by = mul i64 %b, {bytes}
-  %b.box = getelementptr inbounds i8, ptr %boxes, i64 %b.by
-  %b.state = load atomic i64, ptr %b.box monotonic, align 8
-  %b.takes = icmp eq i64 %b.state, {answered}
-  br i1 %b.takes, label %tell, label %begun
-tell:
-  %b.job = getelementptr inbounds i64, ptr %b.box, i64 1
-  store ptr %job, ptr %b.job, align 8
-  %b.core = getelementptr inbounds i64, ptr %b.box, i64 2
-  store i64 %core, ptr %b.core, align 8
-  %b.cores = getelementptr inbounds i64, ptr %b.box, i64 3
-  store i64 %cores, ptr %b.cores, align 8
-  store atomic i64 {at_work}, ptr %b.box release, align 8
-  %next = add i64 %core, 1
-  br label %begun
-begun:
-  %core1 = phi i64 [ %core, %begins ], [ %next, %tell ]
-  %b1 = add i64 %b, 1
-  br label %begin
-own:
+  br label %tell
+{tell}
   %done = call i64 @part(ptr %job, i64 0, i64 %cores)
   br label %end
-end:
-  %e = phi i64 [ 0, %own ], [ %e, %rest ], [ %e1, %ended ]
-  %e.more = icmp slt i64 %e, %helpers
-  br i1 %e.more, label %ends, label %out
-ends:
-  %e.by = mul i64 %e, {bytes}
-  %e.box = getelementptr inbounds i8, ptr %boxes, i64 %e.by
-  %e.state = load atomic i64, ptr %e.box acquire, align 8
-  %e.works = icmp eq i64 %e.state, {at_work}
-  br i1 %e.works, label %rest, label %ended
+{end}
+  %over = icmp eq i64 %busy, 0
+  br i1 %over, label %out, label %rest
 rest:
   {pause}
-  br label %end
-ended:
-  %e1 = add i64 %e, 1
   br label %end
 out:
   ret i64 %cores
@@ -206,6 +132,59 @@ out:
 """
 
 
+#: What is told a box whose owner takes part; the caller himself is core 0.
+_TELL = """  %core = add i64 %told, 1
+  %job.to = getelementptr inbounds i64, ptr %told.box, i64 1
+  store ptr %job, ptr %job.to, align 8
+  %core.to = getelementptr inbounds i64, ptr %told.box, i64 2
+  store i64 %core, ptr %core.to, align 8
+  %cores.to = getelementptr inbounds i64, ptr %told.box, i64 3
+  store i64 %cores, ptr %cores.to, align 8
+  store atomic i64 {at_work}, ptr %told.box release, align 8"""
+
+
+def _over_boxes(start: str, name: str, test: str, then: str = "") -> str:
+    """The block ``start``: count in %NAME the boxes that pass a test, and do something with each that does.
+
+    The test says in %NAME.yes whether the box at %NAME.box passes. What follows stands in the block NAME.all.
+    """
+    return f"""{start}:
+  br label %{name}.next
+{name}.next:
+  %{name}.number = phi i64 [ 0, %{start} ], [ %{name}.number1, %{name}.after ]
+  %{name} = phi i64 [ 0, %{start} ], [ %{name}.more, %{name}.after ]
+  %{name}.in = icmp slt i64 %{name}.number, %helpers
+  br i1 %{name}.in, label %{name}.each, label %{name}.all
+{name}.each:
+  %{name}.by = mul i64 %{name}.number, {BOX_BYTES}
+  %{name}.box = getelementptr inbounds i8, ptr %boxes, i64 %{name}.by
+{test}
+  %{name}.one = zext i1 %{name}.yes to i64
+  %{name}.more = add i64 %{name}, %{name}.one
+  br i1 %{name}.yes, label %{name}.do, label %{name}.after
+{name}.do:
+{then}
+  br label %{name}.after
+{name}.after:
+  %{name}.number1 = add i64 %{name}.number, 1
+  br label %{name}.next
+{name}.all:"""
+
+
+def _changing(start: str, name: str, old: int, new: int) -> str:
+    """Give the boxes of one state another."""
+    test = f"""  %{name}.swap = cmpxchg ptr %{name}.box, i64 {old}, i64 {new} acq_rel monotonic
+  %{name}.yes = extractvalue {{ i64, i1 }} %{name}.swap, 1"""
+    return _over_boxes(start, name, test)
+
+
+def _finding(start: str, name: str, state: int, then: str = "") -> str:
+    """Look which boxes have a state."""
+    test = f"""  %{name}.state = load atomic i64, ptr %{name}.box acquire, align 8
+  %{name}.yes = icmp eq i64 %{name}.state, {state}"""
+    return _over_boxes(start, name, test, then)
+
+
 def lingering(pause: str) -> str:
     """The text of these functions, for a processor that rests a moment by this instruction."""
     loads = []
@@ -217,7 +196,11 @@ def lingering(pause: str) -> str:
         loads="\n".join(loads),
         boxes=_JOB.index("boxes"),
         helpers=_JOB.index("helpers"),
-        bytes=BOX_BYTES,
+        ask=_changing("ask", "asked", HERE, ASKED),
+        count=_finding("count", "answered", ANSWERED),
+        withdraw=_changing("withdraw", "withdrawn", ASKED, HERE),
+        tell=_finding("tell", "told", ANSWERED, _TELL.format(at_work=AT_WORK)),
+        end=_finding("end", "busy", AT_WORK),
         away=AWAY,
         here=HERE,
         asked=ASKED,
