@@ -23,8 +23,8 @@ from chainrule.augmentation import (
     Shift,
 )
 from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.training.building import build_step
 from chainrule.training.feeding import feed
-from chainrule.training.step import build_step
 
 ALL: list[Any] = [
     Shift(1), Rotate(10, outside="reflect"), Elastic(8, 2), Flip(), Brightness(0.1), Contrast(0.2), Cutout(2),

@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.initializers import Constant
-from chainrule.training.step import initial_state
+from chainrule.training.building import initial_state
 
 SAMPLES = cr.data.Dataset(np.zeros((4, 1000), np.float32), np.arange(4) % 3)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from chainrule.optimizers.driving import Descent
 from chainrule.training.batch import Batch, DataSpec
+from chainrule.training.building import BuiltStep, build_gradients, build_measure, build_step, initial_state
 from chainrule.training.callbacks import (
     Callback,
     OnEpoch,
@@ -18,17 +20,7 @@ from chainrule.training.log import Log
 from chainrule.training.loop import Training
 from chainrule.training.plateau import ReduceOnPlateau
 from chainrule.training.sampling import Sampling
-from chainrule.training.step import (
-    BuiltStep,
-    Descent,
-    Step,
-    StepState,
-    build_gradients,
-    build_measure,
-    build_step,
-    initial_state,
-    step,
-)  # fmt: skip
+from chainrule.training.step import Step, StepState, step
 from chainrule.training.supervised import supervised
 from chainrule.training.tensorboard import TensorBoard
 

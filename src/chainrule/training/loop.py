@@ -15,12 +15,13 @@ from chainrule.errors import ConfigurationError, NotFiniteError
 from chainrule.layers.scope import PARAMETERS, AnyLayer
 from chainrule.metrics import Metric
 from chainrule.training.batch import DataSpec
+from chainrule.training.building import BuiltStep, build_step, initial_state, refuse_other_state
 from chainrule.training.callbacks import Callback
 from chainrule.training.feeds import Feed
 from chainrule.training.history import History
 from chainrule.training.interrupt import interruption
 from chainrule.training.not_finite import explain_not_finite
-from chainrule.training.step import BuiltStep, Step, build_step, initial_state, refuse_other_state
+from chainrule.training.step import Step
 
 Measure = Callable[[], dict[str, float]]
 

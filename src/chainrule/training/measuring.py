@@ -13,10 +13,11 @@ from chainrule.errors import ConfigurationError, DataError
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer
 from chainrule.losses import Loss
 from chainrule.training.batch import DataSpec
+from chainrule.training.building import build_measure
 from chainrule.training.evaluating import with_outputs
 from chainrule.training.feeding import Data, feed, refuse_other_data, refuse_other_inputs, refuse_stream
 from chainrule.training.loop import Training
-from chainrule.training.step import Step, build_measure
+from chainrule.training.step import Step
 
 #: Samples that go through the network at once.
 CHUNK = 1024

@@ -17,8 +17,9 @@ from chainrule.graph import Node, Shape, scope
 from chainrule.layers.scope import AnyLayer
 from chainrule.losses import Loss
 from chainrule.training.batch import Batch
+from chainrule.training.building import build_measure
 from chainrule.training.feeding import feed, looks_at_inputs, refuse_other_inputs
-from chainrule.training.step import StepState, build_measure
+from chainrule.training.step import StepState
 
 _ROWS = "batch/inputs"
 _AS_THEY_ARE = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))

@@ -32,8 +32,9 @@ from chainrule.optimizers import (
     MaxNorm,
     WeightDecay,
 )
+from chainrule.optimizers.driving import Descent
 from chainrule.optimizers.updates import NUMBERS, global_norm, times
-from chainrule.training.step import Descent, build_gradients
+from chainrule.training.building import build_gradients
 
 if TYPE_CHECKING:
     from chainrule.explain.health.measures import Probe
