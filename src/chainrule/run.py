@@ -14,36 +14,21 @@ import numpy as np
 from chainrule.augmentation import Augmentation
 from chainrule.data import Dataset, Preparation, Stream
 from chainrule.data.batches import epoch_order
-from chainrule.data.checking import plain_array
 from chainrule.data.describing import contents
 from chainrule.data.staging import Ring
 from chainrule.engines.protocol import Array, Engine
-from chainrule.errors import ConfigurationError, DataError, NotFiniteError, RunFileError, ShapeError, StreamError
-from chainrule.graph import Node
+from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError, ShapeError, StreamError
 from chainrule.layers.scope import PARAMETERS, AnyLayer, Applied
 from chainrule.losses import Loss
-from chainrule.metrics import ConfusionMatrix, confusion_matrix
 from chainrule.metrics.naming import as_metrics
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.averaging import averaged
 from chainrule.regularizers import Regularizer
-from chainrule.training import Batch, Callback, DataSpec, Step, StepState, StopAfter
-from chainrule.training.evaluating import (
-    Metrics,
-    means,
-    measured,
-    refuse_other_metrics,
-    said_of,
-)
-from chainrule.training.feeding import (
-    Data,
-    feed,
-    refuse_other_kinds,
-)
+from chainrule.training import Callback, DataSpec, Step, StopAfter
+from chainrule.training.evaluating import Metrics, refuse_other_metrics
+from chainrule.training.feeding import Data, feed, refuse_other_kinds
 from chainrule.training.feeds import Bucketed, Feed, Resident, Staged
 from chainrule.training.generating import Generative
-from chainrule.training.measuring import CHUNK
-from chainrule.training.predicting import Predictor, Setting
 from chainrule.training.progress import Progress
 from chainrule.training.showing import is_watched
 
@@ -101,7 +86,6 @@ class Run(Generative):
         self.source: dict[str, Any] = {}
         #: What the run was saved with, if it was loaded: versions, processor, cores.
         self.made_with: Mapping[str, Any] = {}
-        self._predictor: Predictor | None = None
 
     def __repr__(self) -> str:
         count = sum(array.size for array in self.parameters.values())
@@ -232,87 +216,6 @@ class Run(Generative):
     def layers(self) -> tuple[Applied, ...]:
         """The layers as they were applied, with shapes: what a summary shows."""
         return self.any_graph(self._known_spec()).applied
-
-    def evaluate(self, data: Data, metrics: Metrics = ()) -> dict[str, float]:
-        """Numbers of a whole set: the mean loss, and the accuracy of classes, by sample weights; and metrics.
-
-        ``metrics`` are of `chainrule.metrics`, or names of them ("f1", "roc_auc", "top_5"), or functions of one's own
-        of (targets, probabilities, weights); each comes under its name, one of many classes as "recall[setosa]". They
-        are given the whole set at once: targets and predictions in their own units where the targets are numbers. The
-        set goes through the network once, in blocks, of which outputs and targets are kept; nothing else.
-
-        A step of one's own measures what its ``@step.evaluation`` gives; for metrics, that gives "probabilities" (or
-        "outputs") of (batch, …) too.
-
-        >>> import chainrule as cr
-        >>> train, test = cr.data.load("iris")
-        >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=30)
-        >>> list(run.evaluate(test, metrics=["f1", cr.metrics.TopK(2)]))
-        ['loss', 'accuracy', 'f1', 'top_2']
-        """
-        chosen = as_metrics(metrics)
-        refuse_other_metrics(chosen, data, self.model is not None)
-        rows, given = self._rows(data, tuple({metric.on for metric in chosen}))
-        found = means(rows, given.get("weights"))
-        restored = self.preparation.target.backward
-        return found | measured(chosen, rows, given, restored, self.classes)
-
-    def confusion(self, data: Data) -> ConfusionMatrix:
-        """How often each true class was taken for which, by the weights of the samples if they have any; it prints.
-
-        Raises `DataError` for targets that are no classes.
-        """
-        if self.classes is None:
-            raise DataError("a confusion matrix is of classes, and the targets of this run are numbers")
-        rows, given = self._rows(data, ("probabilities",))
-        outputs = said_of(rows, "probabilities", "a confusion matrix")
-        if outputs.ndim == 2 and outputs.shape[1] > max(len(self.classes), 1) > 1:
-            outputs = outputs[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
-        return confusion_matrix(given["targets"], outputs, given.get("weights"), self.classes)
-
-    def outputs(self, inputs: Any) -> Array:
-        """What the last layer gives for some inputs: logits, for a loss on logits."""
-        return self._predict("outputs", inputs)
-
-    def probabilities(self, inputs: Any) -> Array:
-        """The probability of each class, (samples, classes); for a regression, the outputs."""
-        return self._predict("probabilities", inputs)
-
-    def predict(self, inputs: Any) -> Array:
-        """The classes by name, (samples,); for a regression, the targets in their own units, (samples, outputs)."""
-        found = self._predict("probabilities", inputs)
-        if self.classes is None:
-            restored: Array = self.preparation.target.backward(found)
-            return restored
-        single = found.shape[1] == 1
-        known = found[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
-        numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(known, axis=1)
-        names: Array = np.asarray(self.classes)[numbers]
-        return names
-
-    def apply(self, model: AnyLayer, *inputs: Any) -> Array:
-        """The output of one model of the step for some arrays, in prediction mode: a decoder, a generator."""
-        arrays = {str(n): plain_array(f"input {n}", array) for n, array in enumerate(inputs)}
-        if not arrays:
-            raise ConfigurationError("apply wants at least one array")
-
-        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
-            return {"output": state.apply(model, *(batch[name] for name in arrays))}
-
-        output: Array = self._measure(measure, arrays, key=("apply", id(model)))["output"]
-        return output
-
-    def _predict(self, name: str, inputs: Any) -> Array:
-        if self.model is None or self.loss is None:
-            raise ConfigurationError(
-                f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
-            )
-        shape = self._known_spec().arrays["inputs"][0]
-        setting = self.model, self.loss, self.engine, self.preparation, shape, self.dtype, self.classes
-        predictor = self._predictor
-        if predictor is None or predictor.setting != setting:
-            predictor = self._predictor = Predictor(Setting(*setting), self.known_layers())
-        return predictor(name, inputs, self.arrays, CHUNK)
 
     # ---- looking inside, and keeping ------------------------------------------------------------------------------
 

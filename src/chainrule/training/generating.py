@@ -11,7 +11,7 @@ from chainrule.data.text import TextForm
 from chainrule.engines.protocol import Array
 from chainrule.errors import CannotGoOnError, ConfigurationError, DataError
 from chainrule.keys import Key
-from chainrule.training.measuring import Measurable
+from chainrule.training.predicting import Predictive
 from chainrule.training.sampling import Sampling
 from chainrule.training.stepping import Stepper, first_seen
 
@@ -19,12 +19,8 @@ from chainrule.training.stepping import Stepper, first_seen
 Model = Callable[[Array], Array]
 
 
-class Generative(Measurable):
+class Generative(Predictive):
     """A training whose model may go on with a text."""
-
-    def outputs(self, inputs: Any) -> Array:
-        """What the last layer gives for some inputs."""
-        raise NotImplementedError
 
     def generate(
         self,

@@ -12,9 +12,11 @@ from chainrule.engines.protocol import Array, Engine
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.layers.scope import PARAMETERS, STATE, AnyLayer
 from chainrule.losses import Loss
+from chainrule.metrics import ConfusionMatrix, confusion_matrix
+from chainrule.metrics.naming import as_metrics
 from chainrule.training.batch import DataSpec
 from chainrule.training.building import build_measure
-from chainrule.training.evaluating import with_outputs
+from chainrule.training.evaluating import Metrics, means, measured, refuse_other_metrics, said_of, with_outputs
 from chainrule.training.feeding import Data, feed, refuse_other_data, refuse_other_inputs, refuse_stream
 from chainrule.training.loop import Training
 from chainrule.training.step import Step
@@ -36,6 +38,43 @@ class Measurable(Training):
         super().__init__(step, engine, batch_size=batch_size, dtype=dtype, seed=seed)
         self.preparation = preparation or Preparation()
         self._measures: dict[Any, Any] = {}
+
+    def evaluate(self, data: Data, metrics: Metrics = ()) -> dict[str, float]:
+        """Numbers of a whole set: the mean loss, and the accuracy of classes, by sample weights; and metrics.
+
+        ``metrics`` are of `chainrule.metrics`, or names of them ("f1", "roc_auc", "top_5"), or functions of one's own
+        of (targets, probabilities, weights); each comes under its name, one of many classes as "recall[setosa]". They
+        are given the whole set at once: targets and predictions in their own units where the targets are numbers. The
+        set goes through the network once, in blocks, of which outputs and targets are kept; nothing else.
+
+        A step of one's own measures what its ``@step.evaluation`` gives; for metrics, that gives "probabilities" (or
+        "outputs") of (batch, …) too.
+
+        >>> import chainrule as cr
+        >>> train, test = cr.data.load("iris")
+        >>> run = cr.fit(cr.Chain(cr.Dense(8, cr.tanh), cr.Dense(3)), train, epochs=30)
+        >>> list(run.evaluate(test, metrics=["f1", cr.metrics.TopK(2)]))
+        ['loss', 'accuracy', 'f1', 'top_2']
+        """
+        chosen = as_metrics(metrics)
+        refuse_other_metrics(chosen, data, self.model is not None)
+        rows, given = self._rows(data, tuple({metric.on for metric in chosen}))
+        found = means(rows, given.get("weights"))
+        restored = self.preparation.target.backward
+        return found | measured(chosen, rows, given, restored, self.classes)
+
+    def confusion(self, data: Data) -> ConfusionMatrix:
+        """How often each true class was taken for which, by the weights of the samples if they have any; it prints.
+
+        Raises `DataError` for targets that are no classes.
+        """
+        if self.classes is None:
+            raise DataError("a confusion matrix is of classes, and the targets of this run are numbers")
+        rows, given = self._rows(data, ("probabilities",))
+        outputs = said_of(rows, "probabilities", "a confusion matrix")
+        if outputs.ndim == 2 and outputs.shape[1] > max(len(self.classes), 1) > 1:
+            outputs = outputs[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
+        return confusion_matrix(given["targets"], outputs, given.get("weights"), self.classes)
 
     def _rows(self, data: Data, wanted: tuple[str, ...]) -> tuple[dict[str, Array], dict[str, Array]]:
         """What the step measures of each sample, what is ``wanted`` of the outputs, and targets and weights."""

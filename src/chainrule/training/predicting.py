@@ -19,6 +19,7 @@ from chainrule.losses import Loss
 from chainrule.training.batch import Batch
 from chainrule.training.building import build_measure
 from chainrule.training.feeding import feed, looks_at_inputs, refuse_other_inputs
+from chainrule.training.measuring import CHUNK, Measurable
 from chainrule.training.step import StepState
 
 _ROWS = "batch/inputs"
@@ -146,6 +147,56 @@ class Predictor:
         preparing = {name: array for name, array in preparing.items() if name in wanted}
         names = [name for name in wanted if name not in preparing and name != _ROWS]
         return _Known(program, names, preparing, getattr(program, "gives_new", False))
+
+
+class Predictive(Measurable):
+    """A training that says of inputs what it has learned."""
+
+    _predictor: Predictor | None = None
+
+    def outputs(self, inputs: Any) -> Array:
+        """What the last layer gives for some inputs: logits, for a loss on logits."""
+        return self._predict("outputs", inputs)
+
+    def probabilities(self, inputs: Any) -> Array:
+        """The probability of each class, (samples, classes); for a regression, the outputs."""
+        return self._predict("probabilities", inputs)
+
+    def predict(self, inputs: Any) -> Array:
+        """The classes by name, (samples,); for a regression, the targets in their own units, (samples, outputs)."""
+        found = self._predict("probabilities", inputs)
+        if self.classes is None:
+            restored: Array = self.preparation.target.backward(found)
+            return restored
+        single = found.shape[1] == 1
+        known = found[:, : len(self.classes)]  # a unit more than there are classes stands for none of them
+        numbers = (found[:, 0] > 0.5).astype(np.int64) if single else np.argmax(known, axis=1)
+        names: Array = np.asarray(self.classes)[numbers]
+        return names
+
+    def apply(self, model: AnyLayer, *inputs: Any) -> Array:
+        """The output of one model of the step for some arrays, in prediction mode: a decoder, a generator."""
+        arrays = {str(n): plain_array(f"input {n}", array) for n, array in enumerate(inputs)}
+        if not arrays:
+            raise ConfigurationError("apply wants at least one array")
+
+        def measure(state: StepState, batch: Batch) -> dict[str, Node]:
+            return {"output": state.apply(model, *(batch[name] for name in arrays))}
+
+        output: Array = self._measure(measure, arrays, key=("apply", id(model)))["output"]
+        return output
+
+    def _predict(self, name: str, inputs: Any) -> Array:
+        if self.model is None or self.loss is None:
+            raise ConfigurationError(
+                f"the step {self.step.name} has no single model to predict with; use run.apply(model, …)"
+            )
+        shape = self._known_spec().arrays["inputs"][0]
+        setting = self.model, self.loss, self.engine, self.preparation, shape, self.dtype, self.classes
+        predictor = self._predictor
+        if predictor is None or predictor.setting != setting:
+            predictor = self._predictor = Predictor(Setting(*setting), self.known_layers())
+        return predictor(name, inputs, self.arrays, CHUNK)
 
 
 def _is_finite(array: Array) -> bool:
