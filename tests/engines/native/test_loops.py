@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 import pytest
 
 from chainrule import graph as g
-from chainrule.engines.native import NativeEngine, dividing, engine, program
+from chainrule.engines.native import NativeEngine, dividing, engine
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.graph import Graph, Node
 
@@ -68,12 +66,3 @@ def test_cores_do_not_wait_within_a_step_of_many_rows(monkeypatch: pytest.Monkey
     whole = dividing._best
     monkeypatch.setattr(dividing, "_best", lambda node, cores, state: whole(node, cores, {*state, *node.inputs}))
     assert waits(128, 128) > 0  # were it not asked who reads what a product makes
-
-
-def test_a_large_array_lies_in_large_pages() -> None:
-    array = program._aligned(3 << 20)
-    assert array.size == 3 << 20
-    assert not array.any()
-    array[:] = 1
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        assert array.ctypes.data % (1 << 21) == 0

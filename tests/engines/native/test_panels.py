@@ -92,6 +92,51 @@ def test_arrays_go_into_panels_and_back() -> None:
     assert (layout.join(np.ascontiguousarray(split)) == array).all()
 
 
+def test_weights_go_into_the_memory_of_the_last_call_and_what_that_gave_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(engine: Any) -> tuple[Any, dict[str, Array], dict[str, Array]]:
+        return _step(MODELS["two layers, ragged"](), OPTIMIZERS["momentum"](), 24, engine)
+
+    real, places = Panels.split, list[int]()
+
+    def split(self: Panels, array: Array, place: Array) -> Array:
+        places.append(place.ctypes.data)
+        return real(self, array, place)
+
+    monkeypatch.setattr(Panels, "split", split)
+    program, state, fixed = make(NativeEngine(cores=2))
+    first = _after(program, state, fixed, 24, 2)
+    kept = {name: array.copy() for name, array in first.items()}
+    again = _after(program, state, fixed, 24, 2)
+    count = len(program.panels)
+    assert count == 2
+    assert places[:count] == places[count:]
+    for name, array in kept.items():
+        np.testing.assert_array_equal(first[name], array)
+        np.testing.assert_array_equal(again[name], array)
+
+
+def test_a_call_that_comes_in_between_has_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, state, fixed = _step(MODELS["sigmoid"](), OPTIMIZERS["descent"](), 24, NativeEngine(cores=1))
+    expected = _after(program, state, fixed, 24, 2)
+    other = {name: array + 1 if array.dtype == np.float64 else array for name, array in state.items()}
+    real, within = Panels.split, list[dict[str, Array]]()
+
+    def split(self: Panels, array: Array, place: Array) -> Array:
+        found = real(self, array, place)
+        if not within:
+            within.append({})
+            within[0] = _after(program, other, fixed, 24, 2)
+        return found
+
+    monkeypatch.setattr(Panels, "split", split)
+    found = _after(program, state, fixed, 24, 2)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert (within[0]["parameters/0.weight"] != expected["parameters/0.weight"]).any()
+
+
 @pytest.mark.parametrize("optimizer", ["average", "norms of units"])
 def test_no_loop_reads_a_weight_across_its_panels(optimizer: str) -> None:
     engine = NativeEngine(cores=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import threading
@@ -270,7 +271,8 @@ def _aligned(size: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     if size >= _LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
         # In pages of 2 MB, since a product that goes down the columns of a large array touches a page with every row.
         memory = mmap.mmap(-1, size + _LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_HUGEPAGE)
+        with contextlib.suppress(OSError):  # a system may be built without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
         raw = np.frombuffer(memory, np.uint8)
         return raw[-raw.ctypes.data % _LARGE :][:size]
     raw = np.zeros(size + ALIGNMENT, np.uint8)

@@ -1,0 +1,43 @@
+"""Sums with the summed axes outside: a few rows at a time where the sums are few, and every row once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import graph as g
+from chainrule.engines.native import NativeEngine
+from chainrule.engines.native.module import write_module
+from chainrule.graph import Graph
+from tests.engines.native.together import Together
+
+
+def rows_at_a_time(*shape: int) -> int:
+    """How many rows one turn of the loop reads."""
+    text = write_module(Graph({"y": g.sum(g.input("x", shape), tuple(range(len(shape) - 1)))})).text
+    (kernel,) = re.findall(r"^define internal void @sum_\d+\(.*?^}", text, re.MULTILINE | re.DOTALL)
+    return kernel.count("= load ") - 1  # and the sum that is there
+
+
+def test_few_sums_are_taken_some_rows_at_a_time() -> None:
+    assert [rows_at_a_time(rows, 10) for rows in (64, 35, 30, 25, 18, 14)] == [8, 7, 6, 5, 6, 7]
+    assert rows_at_a_time(3, 16, 10) == 8
+    assert rows_at_a_time(31, 10) == 1  # no whole number of any
+    assert rows_at_a_time(64, 40) == 1  # each sum has left the registers before it is added to again
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("settings", [{"cores": 1}, {"cores": 3, "one_by_one": "forwards"}])
+def test_every_row_is_added_once(dtype: str, settings: dict[str, Any]) -> None:
+    together, random = Together(), np.random.default_rng(0)
+    for shape in ((64, 10), (35, 3), (31, 16), (2, 2), (3, 16, 10), (6, 5, 2, 2), (1000, 4), (60, 40)):
+        x = g.input("x", shape, dtype)
+        array = random.integers(-99, 99, shape).astype(dtype)
+        nodes = [g.sum(x, tuple(range(axes))) for axes in range(1, len(shape))]
+        together.add("×".join(map(str, shape)), nodes, {"x": array})
+    together.compare(NativeEngine(**settings))
+    for name in together.names:
+        together.check(name, exact=True)  # whole numbers are added without rounding
