@@ -12,10 +12,7 @@ later training on the same machine does, which finds the programs compiled.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -27,17 +24,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 import chainrule as cr
+from benchmarks.courses import (
+    TOGETHER,
+    apart,
+    curve,
+    curves_table,
+    draw_beside,
+    keep,
+    machine,
+    made,
+    options_of,
+    publish,
+    table,
+    told_of,
+)
 from chainrule.data.batches import batches, epoch_order
 
 Array = NDArray[Any]
 KEPT = Path(__file__).resolve().parent / "mnist-race.json"
 BATCH, RATE, SEED, THREADS = 64, 0.001, 0, 2
 GOAL, MOST_EPOCHS, PARTS = 0.99, 8, 2
-#: Steps of which the curve that is kept has the mean.
-TOGETHER = 50
-#: Those of them that the page shows.
+#: The means of the curve that the page shows.
 CURVE = (0, 1, 3, 7, 15, 31, 47, 63, 79)
-LINES = "\n"
 #: Our time at most, by that of the faster peer.
 BAR = 2 / 3
 OURS, FROM_NOTHING = "chainrule", "chainrule, from an empty cache"
@@ -179,15 +187,6 @@ def race(
     return found
 
 
-def apart(one: Array, other: Array) -> tuple[float, float]:
-    """The largest difference of a loss in the first hundred steps, and of the means of a hundred steps after that."""
-    steps = min(len(one), len(other))
-    hundreds = steps // 100 * 100
-    means = [curve[:hundreds].reshape(-1, 100).mean(1) for curve in (one, other)]
-    first = float(np.abs(one[:100][:steps] - other[:100][:steps]).max())
-    return first, float(np.abs(means[0] - means[1]).max()) if hundreds else 0.0
-
-
 def record(found: Mapping[str, Course]) -> dict[str, Any]:
     """What is kept: the measurements, and how far the curves are apart."""
     rows = {
@@ -195,28 +194,13 @@ def record(found: Mapping[str, Course]) -> dict[str, Any]:
             "seconds": [round(number, 2) for number in course.seconds],
             "accuracies": [round(number, 4) for number in course.accuracies],
             "apart": [float(f"{number:.2g}") for number in apart(course.losses, found[OURS].losses)],
-            "curve": [
-                float(f"{part.mean():.4g}")
-                for part in np.split(course.losses, range(TOGETHER, len(course.losses), TOGETHER))
-            ],
+            "curve": curve(course.losses),
         }
         for name, course in found.items()
     }
-    made = {"chainrule": cr.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    try:
-        import torch
-
-        made["torch"] = torch.__version__
-    except ImportError:
-        pass
     first = hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER
     before = ", in use by others, before whom the race went (`chrt -f 50`)" if first else ""
-    return {
-        "rows": rows,
-        "before": before,
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "made": made,
-    }
+    return {"rows": rows, "before": before, "machine": machine(), "made": made()}
 
 
 def reached(row: Mapping[str, Any]) -> float | None:
@@ -227,7 +211,7 @@ def reached(row: Mapping[str, Any]) -> float | None:
 
 def page(kept: Mapping[str, Any]) -> str:
     """The measurement as a page of Markdown."""
-    rows, made = kept["rows"], kept["made"]
+    rows = kept["rows"]
     times = {name: reached(row) for name, row in rows.items()}
     peers = [taken for name in PEERS if (taken := times[name]) is not None]
     own, first = times[OURS], times.get(FROM_NOTHING)
@@ -237,25 +221,26 @@ def page(kept: Mapping[str, Any]) -> str:
         if first is not None:
             verdict += f" With the compiling in it, from an empty cache, it is {first / min(peers):.2f}."
     most = max(len(row["seconds"]) for row in rows.values())
-    table = [
-        f"| {name} | {f'{taken:.1f}' if (taken := times[name]) is not None else 'not reached'} | "
-        f"{len(row['seconds']) / PARTS:g} | {row['accuracies'][-1]:.2%} | "
-        f"{row['apart'][0]:.1e} | {row['apart'][1]:.1e} |"
+    results = [
+        [
+            name,
+            f"{taken:.1f}" if (taken := times[name]) is not None else "not reached",
+            f"{len(row['seconds']) / PARTS:g}",
+            f"{row['accuracies'][-1]:.2%}",
+            *(f"{far:.1e}" for far in row["apart"]),
+        ]
         for name, row in rows.items()
     ]
+    columns = (
+        "seconds to 99 %", "epochs", "accuracy then", "apart from ours: a loss, 100 steps", "means of 100, all steps",
+    )  # fmt: skip
     course = []
     for place in range(most):
         cells = [
             f"{row['accuracies'][place]:.2%}, {row['seconds'][place]:.1f} s" if place < len(row["seconds"]) else ""
             for row in rows.values()
         ]
-        course.append(f"| {(place + 1) / PARTS:g} | {' | '.join(cells)} |")
-    longest = min(len(row["curve"]) for row in rows.values())
-    shown = [place for place in CURVE if place < longest]
-    curve = [
-        f"| {name} | " + " | ".join(f"{row['curve'][place]:.4f}" for place in shown) + " |"
-        for name, row in rows.items()
-    ]
+        course.append([f"{(place + 1) / PARTS:g}", *cells])
     return f"""# Time to 99 % of MNIST
 
 Written by `make race`. `simple_cnn`, Adam with a rate of {RATE:g}, batches of {BATCH}, {THREADS} threads; the same
@@ -266,29 +251,22 @@ machine, which finds its programs compiled.
 
 {verdict}
 
-| | seconds to 99 % | epochs | accuracy then | apart from ours: a loss, 100 steps | means of 100, all steps |
-|---|---:|---:|---:|---:|---:|
-{LINES.join(table)}
+{table(columns, results)}
 
 Apart: the largest difference of a loss in the first 100 steps, and of the means of 100 steps over all of them.
 
 Test digits that are right, and seconds:
 
-| epochs | {" | ".join(rows)} |
-|---:|{"---:|" * len(rows)}
-{LINES.join(course)}
+{table(rows, course, "epochs", words=False)}
 
 The loss, a mean of {TOGETHER} steps that end at:
 
-| step | {" | ".join(str((place + 1) * TOGETHER) for place in shown)} |
-|---|{"---:|" * len(shown)}
-{LINES.join(curve)}
+{curves_table(rows, CURVE, 4, first="step")}
 
 In float32 two programs that order their sums in their own way part a little with each step. What is left of that when
 nothing is rounded is in [the curves](curves.md): 1e-15 in float64, there of dense networks.
 
-chainrule {made["chainrule"]}, PyTorch {made.get("torch", "")}, NumPy {made["numpy"]}, Python {made["python"]},
-{kept["machine"]}{kept["before"]}.
+{told_of(kept, kept["before"])}
 """
 
 
@@ -299,32 +277,22 @@ def draw(rows: Mapping[str, Any], path: str) -> Path:
     drawn = figure(11, 4)
     left, right = drawn.subplots(1, 2)
     looks = {PEERS[0]: ("tab:orange", 4.0), PEERS[1]: ("tab:blue", 2.0), OURS: ("black", 0.8)}
-    for name, (colour, width) in looks.items():
-        row = rows[name]
-        steps = TOGETHER * np.arange(1, len(row["curve"]) + 1)
-        left.semilogy(steps, row["curve"], color=colour, linewidth=width, alpha=0.8, label=name)
-        right.plot(row["seconds"], [100 * one for one in row["accuracies"]], "o-", color=colour, label=name)
-    left.set(xlabel="step", ylabel=f"loss, mean of {TOGETHER} steps")
+    draw_beside(left, right, rows, looks, lambda row: (row["seconds"], [100 * one for one in row["accuracies"]]))
+    left.set(xlabel="step", ylabel=f"loss, mean of {TOGETHER} steps", yscale="log")
     right.axhline(100 * GOAL, color="grey", linewidth=0.7)
     right.set(xlabel="seconds", ylabel="test digits that are right, %", xlim=(0, None))
-    left.legend()
-    right.legend()
     return save_picture(drawn, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Race, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--picture", help="where to draw the curves (PNG)")
-    parser.add_argument("--again", action="store_true", help="write the page anew from the .json")
-    options = parser.parse_args(arguments)
+    options = options_of(__doc__, arguments)
     if not options.again:
         with tempfile.TemporaryDirectory() as empty:
             os.environ |= {"CHAINRULE_CACHE": empty, "CHAINRULE_THREADS": str(THREADS)}
             found = race(*cr.data.load("mnist", images=True))
-        KEPT.write_text(json.dumps(record(found), indent=1) + "\n")
-    kept = json.loads(KEPT.read_text())
-    KEPT.with_suffix(".md").write_text(page(kept))
+        keep(KEPT, record(found))
+    kept = publish(KEPT, page)
     for name, row in kept["rows"].items():
         print(f"{name:30}{reached(row)} s to {GOAL:.0%}, curve apart {row['apart']}")
     if options.picture:

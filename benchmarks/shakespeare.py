@@ -13,12 +13,9 @@ the windows of each batch in reverse: the same mathematics, rounded otherwise. T
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +26,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import chainrule as cr
+from benchmarks import courses
+from benchmarks.courses import (
+    TOGETHER,
+    curve,
+    curves_table,
+    draw_beside,
+    keep,
+    machine,
+    made,
+    options_of,
+    publish,
+    table,
+    told_of,
+)
 from benchmarks.speed.data import LENGTH, SYMBOLS
 from benchmarks.speed.peers import chainrule_peer
 from benchmarks.speed.workload import Given, Update, Workload, batches, first_parameters
@@ -41,8 +52,8 @@ STEPS, THREADS = 2500, 1
 CUTS = (100, 250, 500, 1000, 1750, STEPS)
 #: The rates of the example that trains these networks (examples/shakespeare.py).
 RATES = {"charlstm": 0.003, "transformer": 0.001}
-#: Steps of which the curve that is kept has the mean, and those means that the page shows.
-TOGETHER, CURVE = 50, (0, 1, 3, 7, 15, 23, 35, 49)
+#: The means of the curve that the page shows.
+CURVE = (0, 1, 3, 7, 15, 23, 35, 49)
 OURS, THEIRS, AGAIN = "chainrule", "PyTorch", "PyTorch, each batch in reverse"
 #: At most so far apart: a loss of the first hundred steps, by the largest of them, and bits held out at the end.
 BARS = (0.002, 0.02)
@@ -149,13 +160,10 @@ def apart(one: Course, other: Course) -> dict[str, float]:
     """How far two trainings are apart: a loss of the first hundred steps by the largest of them, the means of a hundred
     steps over all of them, and the bits held out, at any cut and at the last.
     """
-    losses = [course.losses for course in (one, other)]
-    first = float(np.abs(losses[0][:100] - losses[1][:100]).max() / losses[0][:100].max())
-    hundreds = len(losses[0]) // 100 * 100
-    means = [curve[:hundreds].reshape(-1, 100).mean(1) for curve in losses]
+    first, means = courses.apart(one.losses, other.losses)
     bits = np.abs(np.subtract(one.bits, other.bits))
-    largest = float(np.abs(means[0] - means[1]).max()) if hundreds else 0.0
-    return {"first": first, "means": largest, "bits": float(bits.max()), "last": float(bits[-1])}
+    relative = first / float(one.losses[:100].max())
+    return {"first": relative, "means": means, "bits": float(bits.max()), "last": float(bits[-1])}
 
 
 def record(found: Mapping[str, Mapping[str, Course]], cuts: Sequence[int]) -> dict[str, Any]:
@@ -167,30 +175,19 @@ def record(found: Mapping[str, Mapping[str, Course]], cuts: Sequence[int]) -> di
                 who: {
                     "bits": [round(number, 4) for number in course.bits],
                     "seconds": round(course.seconds, 1),
-                    "curve": [
-                        float(f"{part.mean():.4g}")
-                        for part in np.split(course.losses, range(TOGETHER, len(course.losses), TOGETHER))
-                    ],
+                    "curve": curve(course.losses),
                 }
-                for who, course in courses.items()
+                for who, course in trainings.items()
             },
             "apart": {
-                who: {kind: float(f"{number:.2g}") for kind, number in apart(course, courses[THEIRS]).items()}
-                for who, course in courses.items()
+                who: {kind: float(f"{number:.2g}") for kind, number in apart(course, trainings[THEIRS]).items()}
+                for who, course in trainings.items()
                 if who != THEIRS
             },
         }
-        for name, courses in found.items()
+        for name, trainings in found.items()
     }
-    made = {"chainrule": cr.__version__, "python": platform.python_version(), "numpy": np.__version__}
-    try:
-        import torch
-
-        made["torch"] = torch.__version__
-    except ImportError:
-        pass
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, others at work on them too"
-    return {"networks": networks, "machine": machine, "made": made}
+    return {"networks": networks, "machine": f"{machine()}, others at work on them too", "made": made()}
 
 
 def missed(kept: Mapping[str, Any]) -> list[str]:
@@ -206,15 +203,14 @@ def missed(kept: Mapping[str, Any]) -> list[str]:
 def section(name: str, network: Mapping[str, Any]) -> str:
     """What was measured of a network, as a part of the page."""
     rows, cuts, workload = network["rows"], network["cuts"], WORKLOADS[name]
-    at_cuts = [f"| {who} | {' | '.join(f'{one:.3f}' for one in row['bits'])} |" for who, row in rows.items()]
-    longest = min(len(row["curve"]) for row in rows.values())
-    shown = [place for place in CURVE if place < longest]
-    parts = {who: [f"{row['curve'][place]:.3f}" for place in shown] for who, row in rows.items()}
-    curve = [f"| {who} | {' | '.join(cells)} |" for who, cells in parts.items()]
-    away = [
-        f"| {who} | {far['first']:.1e} | {far['means']:.1e} | {far['bits']:.1e} | {far['last']:.1e} |"
-        for who, far in network["apart"].items()
-    ]
+    at_cuts = [[who, *(f"{one:.3f}" for one in row["bits"])] for who, row in rows.items()]
+    kinds = {
+        "first": "a loss, first 100 steps, by the largest",
+        "means": "means of 100 steps, in nats",
+        "bits": "bits held out, any",
+        "last": "the last",
+    }
+    away = [[who, *(f"{far[kind]:.1e}" for kind in kinds)] for who, far in network["apart"].items()]
     count = sum(math.prod(p.shape) for p in workload.parameters)
     seconds = ", ".join(f"{who} {row['seconds']:.0f}" for who, row in rows.items() if who != AGAIN)
     return f"""## {name}
@@ -223,21 +219,15 @@ def section(name: str, network: Mapping[str, Any]) -> str:
 {count:,} parameters, batches of {workload.batch}, a rate of {RATES[name]:g}.
 Held out, bits a character after so many steps:
 
-| | {" | ".join(f"{cut:,}" for cut in cuts)} |
-|---|{"---:|" * len(cuts)}
-{LINES.join(at_cuts)}
+{table((f"{cut:,}" for cut in cuts), at_cuts)}
 
 The loss learned from, in nats, a mean of {TOGETHER} steps that end at:
 
-| | {" | ".join(f"{(place + 1) * TOGETHER:,}" for place in shown)} |
-|---|{"---:|" * len(shown)}
-{LINES.join(curve)}
+{curves_table(rows, CURVE, 3, comma=",")}
 
 Apart from PyTorch:
 
-| | a loss, first 100 steps, by the largest | means of 100 steps, in nats | bits held out, any | the last |
-|---|---:|---:|---:|---:|
-{LINES.join(away)}
+{table(kinds.values(), away)}
 
 Processor seconds for the steps: {seconds}.
 """
@@ -245,7 +235,7 @@ Processor seconds for the steps: {seconds}.
 
 def page(kept: Mapping[str, Any]) -> str:
     """The measurement as a page of Markdown."""
-    made, networks = kept["made"], kept["networks"]
+    networks = kept["networks"]
     told = [
         f"{name} {network['rows'][OURS]['bits'][-1]:.3f}, in PyTorch {network['rows'][THEIRS]['bits'][-1]:.3f}"
         for name, network in networks.items()
@@ -270,8 +260,7 @@ alone takes it. What is left when nothing is rounded is in [the curves](curves.m
 Others were at work on the machine, so the seconds are those that the processor spent, and are no measure of speed: that
 is in [speed](speed.md).
 
-chainrule {made["chainrule"]}, PyTorch {made.get("torch", "")}, NumPy {made["numpy"]}, Python {made["python"]},
-{kept["machine"]}.
+{told_of(kept)}
 """
 
 
@@ -283,33 +272,23 @@ def draw(networks: Mapping[str, Any], path: str) -> Path:
     axes = np.reshape(drawn.subplots(len(networks), 2), (-1, 2))
     looks = {AGAIN: ("tab:orange", 4.0), THEIRS: ("tab:blue", 2.0), OURS: ("black", 0.8)}
     for (name, network), (left, right) in zip(networks.items(), axes, strict=True):
-        for who, (colour, width) in looks.items():
-            row = network["rows"][who]
-            steps = TOGETHER * np.arange(1, len(row["curve"]) + 1)
-            left.plot(steps, row["curve"], color=colour, linewidth=width, alpha=0.8, label=who)
-            right.plot(network["cuts"], row["bits"], "o-", color=colour, linewidth=width, alpha=0.8, label=who)
+        draw_beside(left, right, network["rows"], looks, lambda row, cuts=network["cuts"]: (cuts, row["bits"]))
         left.set(title=name, xlabel="step", ylabel=f"loss in nats, mean of {TOGETHER} steps")
         right.set(title=name, xlabel="step", ylabel="bits a character, held out")
-        left.legend()
-        right.legend()
     return save_picture(drawn, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train all, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--picture", help="where to draw the curves (PNG)")
-    parser.add_argument("--again", action="store_true", help="write the page anew from the .json")
-    options = parser.parse_args(arguments)
+    options = options_of(__doc__, arguments)
     if not options.again:
         os.environ["CHAINRULE_THREADS"] = str(THREADS)
         text = text_of(*cr.data.load("tinyshakespeare", length=LENGTH))
         found: dict[str, Mapping[str, Course]] = {}
         for name in RATES:
             found[name] = compared(workload_of(name, STEPS), text, CUTS)
-            KEPT.write_text(json.dumps(record(found, CUTS), indent=1) + "\n")  # what is measured is not lost
-    kept = json.loads(KEPT.read_text())
-    KEPT.with_suffix(".md").write_text(page(kept))
+            keep(KEPT, record(found, CUTS))  # what is measured is not lost
+    kept = publish(KEPT, page)
     for name, network in kept["networks"].items():
         for who, row in network["rows"].items():
             print(f"{name:12}{who:32}{row['bits'][-1]:.3f} bits a character, apart {network['apart'].get(who, '')}")
