@@ -58,7 +58,8 @@ def test_predictions_are_those_of_numpy(run: cr.Run) -> None:
 def test_many_samples_are_predicted_in_parts(run: cr.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     _, test = iris()
     whole, measured = run.outputs(test.inputs), run.evaluate(test)
-    monkeypatch.setattr("chainrule.run.CHUNK", 7)
+    for module in ("measuring", "predicting"):
+        monkeypatch.setattr(f"chainrule.training.{module}.CHUNK", 7)
     np.testing.assert_allclose(run.outputs(test.inputs), whole, rtol=1e-5, atol=1e-6)
     assert run.evaluate(test)["accuracy"] == measured["accuracy"]
     assert run.evaluate(test)["loss"] == pytest.approx(measured["loss"], rel=1e-6)

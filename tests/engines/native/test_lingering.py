@@ -104,6 +104,24 @@ def test_who_takes_part_beside_one_who_is_left_out_is_the_second_of_two(own_team
     assert _state(own_team.box(1)).value == HERE
 
 
+def test_a_call_ends_when_all_who_take_part_have_ended(own_team: team.Team) -> None:
+    compiled, ended = _program(), list[int]()
+    kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    part = kind(compiled._code.address("part"))
+
+    @kind
+    def slowly(job: int, core: int, cores: int) -> int:
+        done = int(part(job, core, cores))
+        time.sleep(0.05)
+        ended.append(core)
+        return done
+
+    compiled._job.part = ctypes.cast(slowly, ctypes.c_void_p).value
+    with _who_stays(compiled):
+        _by(2, compiled, own_team)
+        assert ended == [1]
+
+
 def test_calls_that_follow_each_other_soon_ask_somebody_to_stay(
     own_team: team.Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
