@@ -10,6 +10,7 @@ import pytest
 
 import chainrule as cr
 from benchmarks import mnist_race as race
+from benchmarks.courses import apart
 from benchmarks.mnist_table import digits
 
 
@@ -37,7 +38,7 @@ def test_the_curves_of_both_lie_on_top_of_each_other() -> None:
     found = race.race(*digits(), goal=1.1, epochs=2)
     for name in race.PEERS:
         assert len(found[name].losses) == len(found[race.OURS].losses)
-        assert race.apart(found[name].losses, found[race.OURS].losses)[0] < 1e-4
+        assert apart(found[name].losses, found[race.OURS].losses)[0] < 1e-4
         assert np.abs(np.subtract(found[name].accuracies, found[race.OURS].accuracies)).max() < 0.01
 
 

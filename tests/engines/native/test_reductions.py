@@ -18,7 +18,8 @@ from tests.engines.native.together import Together
 def rows_at_a_time(*shape: int) -> int:
     """How many rows one turn of the loop reads."""
     text = write_module(Graph({"y": g.sum(g.input("x", shape), tuple(range(len(shape) - 1)))})).text
-    (kernel,) = re.findall(r"^define internal void @sum_\d+\(.*?^}", text, re.MULTILINE | re.DOTALL)
+    found: list[str] = re.findall(r"^define internal void @sum_\d+\(.*?^}", text, re.MULTILINE | re.DOTALL)
+    (kernel,) = found
     return kernel.count("= load ") - 1  # and the sum that is there
 
 
