@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+#: Lengths of five sequences, of which some are of all steps, and one of none.
+LENGTHS = np.array([3, 5, 0, 1, 5], np.int32)
 Cell = Callable[[Array, tuple[Array, ...], dict[str, Array]], tuple[Array, ...]]
 
 

@@ -214,6 +214,6 @@ def test_every_layer_is_under_the_laws() -> None:
         for name, value in vars(layers).items()
         if isinstance(value, type) and hasattr(value, "apply") and value.__module__.startswith("chainrule.layers.")
     }
-    # What takes symbols, or several inputs, has laws of its own: test_embedding, test_attention, test_recurrence.
+    # What takes symbols, or several inputs, has laws of its own, beside this file.
     apart = {"Embedding", "EmbeddingBag", "Recurrent", "TransformerDecoder"}
     assert here - tried <= {"Applicable", "Looping", "Scope"} | apart

@@ -1,4 +1,4 @@
-"""What combines with any optimizer: clipping, decay, norms, averages, noise, accumulation, groups; and its order."""
+"""What combines with any optimizer: decay, norms, averages, noise, accumulation, groups; and its order."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import graph
-from chainrule.errors import ConfigurationError, NotFiniteError
-from chainrule.keys import Key
+from chainrule.errors import ConfigurationError
 from chainrule.optimizers import (
     SGD,
     Accumulate,
@@ -35,143 +33,12 @@ from chainrule.optimizers import (
     Rprop,
     Scale,
     Tree,
-    Update,
     UpdateScope,
     WeightDecay,
 )  # fmt: skip
-from chainrule.optimizers.updates import global_norm
-from chainrule.training import build_step
-from tests.optimizers.making import ALONE, START, Array, descend, ones, parabola, rosenbrock, rosenbrock_slope
+from tests.optimizers.making import ALONE, START, descend, ones, parabola, rosenbrock, rosenbrock_slope
+from tests.optimizers.three import GRADIENTS, PARAMETERS, length, made_of, run_with, same
 from tests.training.making import line, same_bits
-
-Arrays = dict[str, Array]
-PARAMETERS: Arrays = {
-    "weight": Key(0, "weight").normal((5, 4), 0.5), "bias": Key(0, "bias").normal((4,)), "scale": np.zeros(4),
-}  # fmt: skip
-GRADIENTS: Arrays = {
-    "weight": Key(1, "weight").normal((5, 4), 3.0), "bias": Key(1, "bias").normal((4,)), "scale": np.zeros(4),
-}  # fmt: skip
-
-
-class Three:
-    """Three parameters, whose gradients are what the data are."""
-
-    def apply(self, scope: cr.Scope, *inputs: cr.Node) -> cr.Node:
-        terms = []
-        for (name, start), gradient in zip(PARAMETERS.items(), inputs, strict=True):
-            node = scope.parameter(name, start.shape, lambda key, shape, start=start: start)
-            terms.append(graph.sum(node * gradient))
-        return terms[0] + terms[1] + terms[2]
-
-
-def run_with(optimizer: Optimizer, gradients: Arrays = GRADIENTS, steps: int = 1, **settings: Any) -> cr.Run:
-    model = Three()
-
-    @cr.step
-    def follow(state: Any, batch: Any) -> dict[str, cr.Node]:
-        state.descend(state.apply(model, *(batch[name][0] for name in PARAMETERS)), model, optimizer)
-        return {}
-
-    data = {name: gradient[None] for name, gradient in gradients.items()}
-    settings = {"dtype": "float64", "engine": "reference", **settings}
-    return cr.fit(follow, data, epochs=steps, batch_size=1, **settings)
-
-
-def made_of(update: Update, gradients: Arrays = GRADIENTS) -> Arrays:
-    """What an update makes of the gradients."""
-    moved = run_with(Compose(update, Downhill()), gradients).parameters
-    return {name: start - moved[name] for name, start in PARAMETERS.items()}
-
-
-def same(found: Arrays, expected: Arrays) -> None:
-    assert sorted(found) == sorted(expected)
-    for name, array in expected.items():
-        np.testing.assert_allclose(found[name], array, rtol=1e-12, atol=1e-12, err_msg=name)
-
-
-# ---- clipping ----
-
-
-def length(arrays: Arrays) -> float:
-    return float(np.sqrt(sum((array**2).sum() for array in arrays.values())))
-
-
-def brock(gradient: Array, weight: Array, factor: float, epsilon: float) -> Array:
-    """Equation 3 of the paper, unit by unit; a vector is one unit."""
-    if gradient.ndim == 1:
-        most = factor * max(float(np.linalg.norm(weight)), epsilon)
-        norm = np.linalg.norm(gradient)
-        return gradient * most / norm if norm > most else gradient
-    return np.stack([brock(g, w, factor, epsilon) for g, w in zip(gradient.T, weight.T, strict=True)], axis=1)
-
-
-def test_clipping_by_value() -> None:
-    same(made_of(ClipValue(0.7)), {name: np.clip(g, -0.7, 0.7) for name, g in GRADIENTS.items()})
-
-
-def test_clipping_by_norm_is_for_each_parameter() -> None:
-    found = made_of(ClipNorm(1.5))
-    same(found, {name: g * min(1.0, 1.5 / max(float(np.linalg.norm(g)), 1e-9)) for name, g in GRADIENTS.items()})
-    assert np.linalg.norm(found["weight"]) == pytest.approx(1.5)
-
-
-def test_clipping_by_the_global_norm_keeps_the_direction() -> None:
-    found = made_of(ClipGlobalNorm(1.5))
-    assert length(found) == pytest.approx(1.5)
-    same(found, {name: g * 1.5 / length(GRADIENTS) for name, g in GRADIENTS.items()})
-
-
-@pytest.mark.parametrize("clip", [ClipValue(1e3), ClipNorm(1e3), ClipGlobalNorm(1e3), AdaptiveClip(1e6)])
-def test_what_is_short_enough_is_left_as_it_is(clip: Update) -> None:
-    one, other = run_with(Compose(clip, SGD(0.1))), run_with(SGD(0.1))
-    for name, array in other.parameters.items():
-        assert one.parameters[name].tobytes() == array.tobytes()
-
-
-@pytest.mark.parametrize("clip", [ClipValue(1.0), ClipNorm(1.0), ClipGlobalNorm(1.0), AdaptiveClip()])
-def test_a_gradient_of_zero_stays_zero(clip: Update) -> None:
-    zeros = {name: np.zeros_like(g) for name, g in GRADIENTS.items()}
-    same(made_of(clip, zeros), zeros)
-
-
-@pytest.mark.parametrize("clip", [ClipValue(1.0), ClipNorm(1.0), ClipGlobalNorm(1.0), AdaptiveClip()])
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_clipping_does_not_hide_what_is_not_finite(clip: Update, wrong: float) -> None:
-    with pytest.raises(NotFiniteError):
-        made_of(clip, {**GRADIENTS, "bias": np.array([1.0, wrong, 0.0, 0.0])})
-
-
-def test_adaptive_clipping_is_the_paper_s() -> None:
-    for factor, epsilon in ((0.3, 1e-3), (2.0, 1.5)):
-        expected = {name: brock(g, PARAMETERS[name], factor, epsilon) for name, g in GRADIENTS.items()}
-        same(made_of(AdaptiveClip(factor, epsilon)), expected)
-    with pytest.raises(AssertionError):
-        same(made_of(AdaptiveClip(0.31)), {n: brock(g, PARAMETERS[n], 0.3, 1e-3) for n, g in GRADIENTS.items()})
-
-
-class Backwards(ClipGlobalNorm):
-    """The same norm, summed in another order."""
-
-    def apply(self, scope: UpdateScope, directions: Tree, parameters: Tree) -> Tree:
-        norm = global_norm(reversed(list(directions.values())))
-        return {path: graph.broadcast_to(1.0 / norm, d.shape) * d for path, d in directions.items()}
-
-
-def test_the_global_norm_is_the_one_that_the_step_records() -> None:
-    """No node more than the comparison, the quotient and the choice: no second pass over the gradients."""
-
-    def operations(optimizer: Optimizer) -> list[str]:
-        run = cr.prepare(cr.Chain(cr.Dense(3, cr.tanh), cr.Dense(1)), line(8), optimizer=optimizer, engine="reference")
-        assert run.spec is not None
-        nodes = build_step(run.step, run.spec, 4).graph
-        return [node.op for node in graph.topological(nodes.outputs.values())]
-
-    plain, clipped = operations(SGD(0.1)), operations(Compose(ClipGlobalNorm(1.0), SGD(0.1)))
-    for op, more in (("sum", 0), ("power", 0), ("lt", 1), ("div", 1)):
-        assert clipped.count(op) == plain.count(op) + more, op
-    other = operations(Compose(Backwards(1.0), SGD(0.1)))
-    assert other.count("power") > plain.count("power")
-
 
 # ---- decay and norms ----
 
