@@ -66,7 +66,7 @@ def _joins(
 ) -> bool:
     """Whether a group needs just its own rows of what those before it compute, and some of that at least."""
     own, first = shares[group], shares[part[0]]
-    if not all(_by_rows(each, shares[each], reads[each]) for each in (part[0], group)):
+    if not all(_by_rows(each, shares[each]) for each in (part[0], group)):
         return False
     if own is None or first is None or (own.unit, own.size) != (first.unit, first.size):
         return False
@@ -74,7 +74,7 @@ def _joins(
     return all(in_step(group, reads[group], own, node, shares[writer[node]]) for node in reads[group] if node in writer)
 
 
-def _by_rows(group: Group, part: Share | None, read: Sequence[Node]) -> bool:
+def _by_rows(group: Group, part: Share | None) -> bool:
     """Whether a group goes through the rows of what it writes, and does not read all of something for each."""
     node = group[0]
     if part is None or part.axis != 0:

@@ -51,8 +51,7 @@ class NativeEngine:
     ``cores`` is how many cores share the work: by default all that the process may use, or as many as the variable
     ``CHAINRULE_THREADS`` says; the results are the same bits with any number. With ``one_by_one``, one core does the
     parts of all, one after the other wherever they need not wait, "forwards" or "backwards": a wait that lacks is seen
-    in one of the two. A graph with an op that is not known
-    here is refused, or handed to the engine ``otherwise``.
+    in one of the two. A graph with an op that is not known here is refused, or handed to the engine ``otherwise``.
     """
 
     name = "native"

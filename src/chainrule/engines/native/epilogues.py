@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from chainrule.engines.native.grouping import Group, is_map, near_and_far, reads
+from chainrule.engines.native.grouping import Group, is_map, near_and_far, read_by
 from chainrule.engines.native.tiles import tile
 from chainrule.graph import Node
 
@@ -21,9 +21,9 @@ def with_epilogues(found: Sequence[Group], stored: set[Node], kept: Collection[N
     """The groups, a product together with the map that reads it first; the product stands first in such a group.
 
     A product that nobody else reads, and that is not ``kept``, is no longer ``stored``: its tiles are written where the
-    first of the maps goes, and become that.
+    first of the maps goes, and become that; or on the stack, where that map takes the place of what it reads.
     """
-    read = {group: _reads(group, stored) for group in found}
+    read = {group: read_by(group, stored) for group in found}
     made = list(found)
     for product in found:
         users = [group for group in made if product[0] in read.get(group, [])]
@@ -35,10 +35,6 @@ def with_epilogues(found: Sequence[Group], stored: set[Node], kept: Collection[N
         made = [merged if group == users[0] else group for group in made if group != product]
         read[merged] = [*read[product], *read[users[0]]]
     return made
-
-
-def _reads(group: Group, stored: set[Node]) -> Sequence[Node]:
-    return group[0].inputs if group[0].op in ("scan", "last", "stack") else reads(group, stored)
 
 
 def _joins(product: Node, group: Group, stored: set[Node]) -> bool:

@@ -16,7 +16,7 @@ from chainrule.graph import FLOATS, Node
 from chainrule.keys import path_word
 
 Index = tuple[Value, ...]
-#: Ops that this table writes into a loop; the others have loops of their own.
+#: Writes the value of a node at an index, and gives the register or literal that it is.
 Emit = Callable[["Emitter", Node, Index], str]
 
 
@@ -151,12 +151,12 @@ def _suffix(kind: str) -> str:
     return {"float": "f32", "double": "f64"}.get(kind, kind)
 
 
-def _floats(fast: str, name: str, whole: str) -> Emit:
+def _floats(name: str, whole: str) -> Emit:
     def emit(e: Emitter, node: Node, index: Index) -> str:
         a, b = (e.value(x, index) for x in node.inputs)
         kind = REGISTER[node.inputs[0].dtype]
         if node.dtype in FLOATS:
-            return e.writer.emit(f"{name} {fast}{kind} {a}, {b}")
+            return e.writer.emit(f"{name} {kind} {a}, {b}")
         return e.writer.emit(f"{whole} {kind} {a}, {b}")
 
     return emit
@@ -330,15 +330,16 @@ def _same(e: Emitter, node: Node, index: Index) -> str:
     return e.value(node.inputs[0], index)
 
 
+#: The ops that are written into a loop that needs them; the others have loops of their own.
 EMIT: dict[str, Emit] = {
     "constant": _constant,
     "iota": _iota,
     "neg": _neg,
     **{op: _function(op) for op in "exp log log1p expm1 tanh erf sin cos sigmoid".split()},
     "power": _power,
-    "add": _floats("", "fadd", "add"),
-    "sub": _floats("", "fsub", "sub"),
-    "mul": _floats("", "fmul", "mul"),
+    "add": _floats("fadd", "add"),
+    "sub": _floats("fsub", "sub"),
+    "mul": _floats("fmul", "mul"),
     "div": _div,
     "rem": _rem,
     "floor": _floor,

@@ -14,8 +14,8 @@ from chainrule.engines.native.turning import turns
 from chainrule.engines.native.windows import stepped_over
 from chainrule.graph import ELEMENTWISE, Node, topological
 
-#: Ops with loops of their own.
-LOOPS = frozenset("sum max argmax contract fold scatter_add concatenate scan last stack".split())
+#: Ops that are never written into the loop of another.
+OWN_LOOPS = frozenset("sum max argmax contract fold scatter_add concatenate scan last stack".split())
 #: Ops that only move: what is read through them is what lies behind.
 MOVES = frozenset("reshape transpose reverse broadcast slice window".split())
 #: Ops that read an element more than once, so that what they read should not be computed anew each time.
@@ -53,7 +53,7 @@ def stored_nodes(outputs: Sequence[Node], given: Iterable[Node]) -> set[Node]:
         if node not in stored and stepped_over(node, users):
             cost[node] = 0  # what it is a border of is stored, see below
             continue
-        always = node.op in LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
+        always = node.op in OWN_LOOPS or node.op in ("input", "param") or (node.op == "constant" and node.shape)
         bordered = any(stepped_over(user, users) for user in users.get(node, []))
         shaped = node.op == "reshape" and node.inputs[0] in stored  # the same memory
         worth = bordered or (not shaped and _worth_storing(node, readers(node), total))
@@ -105,6 +105,11 @@ def reads(roots: Sequence[Node], stored: set[Node]) -> list[Node]:
     return list(found)
 
 
+def read_by(group: Group, stored: set[Node]) -> Sequence[Node]:
+    """The stored nodes that a group reads, be it a loop over time, which reads all of its operands."""
+    return group[0].inputs if group[0].op in ("scan", "last", "stack") else reads(group, stored)
+
+
 def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
     """Stored nodes in their order, plain maps of one shape together where nothing stands in between.
 
@@ -145,7 +150,7 @@ def without_inner(found: Sequence[Group], stored: set[Node], kept: Collection[No
     """
     wanted = {*kept}
     for group in found:
-        wanted.update(group[0].inputs if group[0].op in ("scan", "last", "stack") else reads(group, stored))
+        wanted.update(read_by(group, stored))
     made = [tuple(node for node in group if node in wanted or not is_map(node)) for group in found]
     stored -= {node for group in found for node in group} - {node for group in made for node in group}
     return [group for group in made if group]
@@ -153,7 +158,7 @@ def without_inner(found: Sequence[Group], stored: set[Node], kept: Collection[No
 
 def is_map(node: Node) -> bool:
     """Whether a stored node is computed element by element, in whichever order."""
-    return node.op not in LOOPS and node.op not in ("input", "param") and not turns(node)
+    return node.op not in OWN_LOOPS and node.op not in ("input", "param") and not turns(node)
 
 
 def far(root: Node, stored: set[Node]) -> set[Node]:

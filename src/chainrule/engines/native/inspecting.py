@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chainrule.engines.native.driver import Block, size_in_bytes
-from chainrule.engines.native.grouping import LOOPS, MOVES, Group
+from chainrule.engines.native.grouping import MOVES, OWN_LOOPS, Group
 from chainrule.engines.native.memory import Lifetime
 from chainrule.graph import ELEMENTWISE, Graph, Node, expression, topological
 
@@ -224,7 +224,7 @@ def _operations(node: Node) -> int:
         sizes = dict(zip(node.attributes["a_axes"], node.inputs[0].shape, strict=True))
         sizes |= dict(zip(node.attributes["b_axes"], node.inputs[1].shape, strict=True))
         return 2 * math.prod(sizes.values())
-    if node.op in LOOPS:
+    if node.op in OWN_LOOPS:
         return sum(below.size for below in node.inputs[:1])
     return node.size if node.op in ELEMENTWISE else 0
 

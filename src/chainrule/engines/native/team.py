@@ -24,7 +24,7 @@ from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIE
 #: Variables by which a user, or joblib in its workers, says how many threads there may be.
 _VARIABLES = ("CHAINRULE_THREADS", "OMP_NUM_THREADS")
 
-#: The most cores that one call can have, and seconds from one invitation to the next, and from one in vain.
+#: The most cores that one call can have, and seconds from one invitation to the next: at least, and at most in vain.
 _MOST, _AGAIN, _AT_MOST = SYNC_BYTES - 8 * FINISHED, 1e-3, 0.25
 
 
