@@ -47,6 +47,9 @@ def test_a_language_is_learned_told_in_bits_and_gone_on_with(command: Command, m
     assert len(first) == 5 + 30 + 1
     again = command.works("generate", "runs/notes-1", "--prompt", "to be", "--length", 30, "--top-k", 5, "--top-p", 0.9)
     assert again == first
+    several = command.works("generate", "runs/notes-1", "--prompt", "to", "--prompt", "be", "--length", 9, "--seed", 3)
+    run = cr.load("runs/notes-1")
+    assert several == f"{run.generate('to', 9, seed=3)}\n\n{run.generate('be', 9, seed=4)}\n"
     assert "bits a character" in command.works("evaluate", "runs/notes-1")
     Path("other.txt").write_text(LINE * 3)
     assert "all 8 windows of other.txt" in command.works("evaluate", "runs/notes-1", "other.txt")

@@ -115,6 +115,28 @@ def test_what_cannot_go_on_is_refused(run: cr.Run) -> None:
         cr.fit(cr.Chain(cr.Dense(3)), iris, epochs=1).generate("a")
 
 
+def test_a_list_of_prompts_is_a_list_of_texts(run: cr.Run) -> None:
+    alone = [run.generate("to ", 9, seed=seed) for seed in (4, 5, 6)]
+    assert len({*alone}) == 3
+    assert run.generate(("to ",) * 3, 9, seed=4) == alone
+    assert run.generate(["to "], 9, seed=4) == alone[:1]
+    with pytest.raises(DataError, match="no prompt in the list"):
+        run.generate([])
+    with pytest.raises(DataError, match="prompt 1 '' has no token"):
+        run.generate(["to", ""])
+    with pytest.raises(DataError, match=r"prompt 1, token 0 \(counted from 0\): 'Z'"):
+        run.generate(["to", "Z"])
+    with pytest.raises(DataError, match="prompt 1: a text was expected, not int"):
+        run.generate(["to", 3])  # type: ignore[list-item]
+
+
+def test_prompts_of_a_model_that_is_computed_anew_come_one_after_the_other() -> None:
+    train, _ = cr.data.language("to be or not to be, that is the question. " * 10, length=12)
+    model = cr.Chain(cr.Embedding(15, 8), cr.Conv1D(16, 3, cr.tanh, padding="causal"), cr.Dense(15))
+    run = cr.prepare(model, train)
+    assert run.generate(["to", "be or"], 9, seed=4) == [run.generate("to", 9, seed=4), run.generate("be or", 9, seed=5)]
+
+
 def test_a_model_that_looks_ahead_is_refused() -> None:
     train, _ = cr.data.language("to be or not to be, that is the question. " * 10, length=12)
     ahead = cr.Chain(cr.Embedding(15, 8), cr.Conv1D(16, 3), cr.Dense(15))

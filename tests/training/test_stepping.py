@@ -19,7 +19,7 @@ from chainrule.layers.going_on import each_by_itself
 from chainrule.layers.scope import Going, Record
 from chainrule.training import Sampling
 from chainrule.training.drawing import drawn, running_sums, settings
-from chainrule.training.stepping import Stepper, first_seen
+from chainrule.training.stepping import SIZES, Stepper, first_seen
 
 TEXT = "to be or not to be, that is the question. " * 10
 LENGTH = 12
@@ -143,10 +143,10 @@ SAMPLINGS: list[dict[str, Any]] = [
 ]
 
 
-def without_steps(run: cr.Run, *args: Any, **settings: Any) -> str:
+def without_steps(run: cr.Run, prompt: str, length: int, **settings: Any) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(run), "_stepper", lambda *_: None)
-        return run.generate(*args, **settings)
+        return run.generate(prompt, length, **settings)
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -187,6 +187,34 @@ def test_a_full_window_forgets_its_first_half() -> None:
     for known in range(8, 37):
         says = steps.logits(tokens[begins[known - 1] : known], run.arrays)[-1]
         assert Sampling().draw(says, key.child(known - 8)) == tokens[known]
+
+
+#: Of several lengths, one longer than two windows.
+PROMPTS = ["to be", "or not to be, that is the question. to b", "t", "that is the", "be or not to be,"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *((name, {}) for name in ("rotary", "with a state", "own, kept at each", "GRU", "own layer")),
+        ("learned", {"temperature": 0.8, "top_k": 9, "top_p": 0.9}),
+    ],
+)
+def test_texts_side_by_side_are_those_of_each_alone(name: str, given: dict[str, Any]) -> None:
+    run = of({**BOUNDED, **ENDLESS}[name], engine="reference")
+    alone = [run.generate(one, 15, seed=3 + number, **given) for number, one in enumerate(PROMPTS)]
+    assert run.generate(PROMPTS, 15, seed=3, **given) == alone
+    assert run.generate(PROMPTS[:2], 0) == PROMPTS[:2]
+
+
+@pytest.mark.parametrize("name", ["learned", "GRU"])
+def test_many_texts_need_few_programs(name: str) -> None:
+    run = of({**BOUNDED, **ENDLESS}[name], engine="native")
+    alone = [run.generate("to be"[: 1 + n % 5], 9, seed=n) for n in range(21)]
+    for count in (1, 2, 3, 7, 13, 21):
+        assert run.generate(["to be"[: 1 + n % 5] for n in range(count)], 9) == alone[:count]
+    steps = next(value for key, value in run._measures.items() if key[0] == "stepper")
+    assert len(steps._programs) == len(SIZES)
 
 
 def test_many_positions_keep_their_places() -> None:
@@ -296,7 +324,7 @@ def test_a_graph_draws_what_sampling_chooses(given: dict[str, Any], engine: str)
     sampling = Sampling(**given)
     for symbols, never in ((3, []), (17, [0, 5]), (65, [1])):
         with Build() as build:
-            logits, number = graph.input("logits", (symbols,)), graph.input("number", (), "float64")
+            logits, number = graph.input("logits", (2, symbols)), graph.input("number", (2,), "float64")
             outputs = {"symbol": drawn(logits, number, sampling, never)}
         program = choose.choose(engine).compile(Graph.of(outputs, build))
         numbers = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
@@ -306,8 +334,9 @@ def test_a_graph_draws_what_sampling_chooses(given: dict[str, Any], engine: str)
             if case % 3 == 0:
                 z = np.round(z)  # many are equal
             u = [0.0, 1 - 2.0**-53, float(key.uniform(()))][min(case, 2)]
-            found = program.run({"logits": z, "number": np.array(u), **numbers})["symbol"]
-            assert int(found) == sampling.choose(z, u, never), (case, symbols)
+            rows = {"logits": np.stack([z, -z]), "number": np.array([u, 0.5])}
+            found = program.run({**rows, **numbers})["symbol"].tolist()
+            assert found == [sampling.choose(z, u, never), sampling.choose(-z, 0.5, never)], (case, symbols)
 
 
 @pytest.mark.parametrize("symbols", [7, 10])
@@ -316,15 +345,16 @@ def test_of_equals_the_first_are_left(symbols: int) -> None:
         for given in ({"top_k": kept}, {"top_p": kept / symbols}):
             sampling = Sampling(**given)
             with Build() as build:
-                number = graph.input("number", (), "float64")
-                outputs = {"symbol": drawn(graph.full((symbols,), 1.5, "float32"), number, sampling)}
+                number = graph.input("number", (1,), "float64")
+                outputs = {"symbol": drawn(graph.full((1, symbols), 1.5, "float32"), number, sampling)}
             program = choose.choose("reference").compile(Graph.of(outputs, build))
             numbers = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
-            assert int(program.run({"number": np.array(1 - 2.0**-53), **numbers})["symbol"]) == kept - 1
+            arrays = {"number": np.array([1 - 2.0**-53]), **numbers}
+            assert program.run(arrays)["symbol"].tolist() == [kept - 1]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 16, 17])
 def test_running_sums(count: int) -> None:
-    x = np.arange(1.0, count + 1)
-    graph_ = Graph({"y": running_sums(graph.input("x", (count,), "float64"))})
-    np.testing.assert_allclose(choose.choose("reference").compile(graph_).run({"x": x})["y"], np.cumsum(x))
+    x = np.arange(1.0, 2 * count + 1).reshape(2, count)
+    graph_ = Graph({"y": running_sums(graph.input("x", (2, count), "float64"))})
+    np.testing.assert_allclose(choose.choose("reference").compile(graph_).run({"x": x})["y"], np.cumsum(x, 1))

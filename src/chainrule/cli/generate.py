@@ -12,8 +12,12 @@ from chainrule.cli.arguments import EngineName, RunFolder
 def generate(
     run: RunFolder,
     prompt: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="What to go on with.  [default: an end of line]", show_default=False),
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What to go on with; may be given several times.  [default: an end of line]",
+            show_default=False,
+        ),
     ] = None,
     length: Annotated[int, typer.Option(metavar="N", help="How many tokens to add.")] = 400,
     temperature: Annotated[
@@ -25,7 +29,9 @@ def generate(
         float | None,
         typer.Option(metavar="P", help="Draw among the fewest most probable that have P together, such as 0.9."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same text.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="The same seed gives the same text; the next prompt takes the next seed.")
+    ] = 0,
     engine: EngineName = None,
 ) -> None:
     """Go on with a text, by a run that has learned which token comes next.
@@ -35,12 +41,11 @@ def generate(
       chainrule train notes.txt --task language-model
       chainrule generate runs/notes-1 --prompt "To be" --temperature 0.8
       chainrule generate runs/notes-1 --top-p 0.9 --length 1000 --seed 7
+      chainrule generate runs/notes-1 --prompt "To be" --prompt "Or not"
     """
     from chainrule.cli.choices import engine_name
     from chainrule.cli.running import open_run
 
     found = open_run(run, engine_name(engine))
-    text = found.generate(
-        "\n" if prompt is None else prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
-    )
-    typer.echo(text if prompt is not None else text.removeprefix("\n"))
+    texts = found.generate(prompt or ["\n"], length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    typer.echo("\n\n".join(texts) if prompt else texts[0].removeprefix("\n"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -22,6 +22,7 @@ Model = Callable[[Array], Array]
 class Generative(Predictive):
     """A training whose model may go on with a text."""
 
+    @overload
     def generate(
         self,
         prompt: str = "\n",
@@ -31,7 +32,30 @@ class Generative(Predictive):
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
-    ) -> str:
+    ) -> str: ...
+
+    @overload
+    def generate(
+        self,
+        prompt: list[str] | tuple[str, ...],
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        prompt: str | list[str] | tuple[str, ...] = "\n",
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> str | list[str]:
         """Go on with a text: the prompt, and ``length`` tokens after it, drawn as `training.Sampling` says.
 
         The run has learned which token comes next (`chainrule.data.language`). The same seed gives the same text. A
@@ -40,29 +64,55 @@ class Generative(Predictive):
         attention or learned places sees at most as many tokens as it has learned with: whenever they are so many, the
         first half of them is forgotten.
 
+        Of a list of prompts comes the list of their texts: text n is the one that prompt n gives alone with the seed
+        ``seed`` + n, up to the rounding of sums. They go on side by side, as rows of one product, up to 16 at once.
+
         >>> import chainrule as cr
         >>> train, test = cr.data.language("abc" * 200, length=8)
         >>> model = cr.Chain(cr.Embedding(3, 8), cr.Conv1D(16, 2, cr.tanh, padding="causal"), cr.Dense(3))
-        >>> cr.fit(model, train, optimizer=cr.optimizers.Adam(0.01), epochs=20).generate("ab", 7)
-        'abcabcabc'
+        >>> run = cr.fit(model, train, optimizer=cr.optimizers.Adam(0.01), epochs=20)
+        >>> run.generate("ab", 7), run.generate(["ab", "c"], 4)
+        ('abcabcabc', ['abcabc', 'cabca'])
         """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        form, known = self._known_tokens(prompts)
+        for fresh in self._gone_on(form, known, length, Sampling(temperature, top_k, top_p), seed):
+            for tokens, more in zip(known, fresh, strict=True):
+                tokens += more
+        texts = [form.decode(tokens) for tokens in known]
+        return texts[0] if isinstance(prompt, str) else texts
+
+    def _known_tokens(self, prompts: Sequence[str]) -> tuple[TextForm, list[list[int]]]:
+        """The form of the run's text, and the tokens of each prompt; an error where there are none."""
         form = language_form(self.preparation, self._known_spec())
-        sampling = Sampling(temperature, top_k, top_p)
+        if not prompts:
+            raise DataError("there is no prompt in the list; give one or more")
+        known = []
+        for number, prompt in enumerate(prompts):
+            place = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+            if not isinstance(prompt, str):
+                raise DataError(f"{place}: a text was expected, not {type(prompt).__name__}")
+            known.append([int(one) for one in form.numbers(prompt, place)])
+            if not known[-1]:
+                raise DataError(f"{place} {prompt!r:.40} has no token; give one or more, such as the end of a line")
+        return form, known
+
+    def _gone_on(
+        self, form: TextForm, known: Sequence[Sequence[int]], length: int, sampling: Sampling, seed: int
+    ) -> Iterator[list[list[int]]]:
+        """Some tokens at a time that come after those of each text; what is not allowed is refused at once."""
         if not isinstance(length, int) or isinstance(length, bool) or length < 0:
             raise ConfigurationError(f"length is how many tokens to add, 0 or more, not {length!r}")
-        known = [int(number) for number in form.numbers(prompt, "the prompt")]
-        if not known:
-            raise DataError(f"the prompt {prompt!r:.40} has no token; give one or more, such as the end of a line")
         never = [number for number in (form.vocabulary.padding, form.vocabulary.unknown) if number is not None]
         if len(never) >= form.symbols:
             raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
-        numbers = Key(seed).child("generate").numbers(length)
+        numbers = np.stack([Key(seed + place).child("generate").numbers(length) for place in range(len(known))])
         stepper = self._stepper(form.length)
         if stepper is not None:
-            fresh = stepper.continued(known, numbers, sampling, never, self.arrays)
-        else:
-            fresh = by_windows(self.outputs, form, known, numbers, sampling, never)
-        return form.decode([*known, *fresh])
+            return stepper.continued(known, numbers, sampling, never, self.arrays)
+        for tokens in known:
+            _refuse_foresight(self.outputs, form, tokens)
+        return by_windows(self.outputs, form, known, numbers, sampling, never)
 
     def _stepper(self, positions: int) -> Stepper | None:
         """What goes on with a text token by token; None for a model that cannot."""
@@ -80,20 +130,25 @@ class Generative(Predictive):
 
 
 def by_windows(
-    model: Model, form: TextForm, known: Sequence[int], numbers: Array, sampling: Sampling, never: Collection[int]
-) -> Iterator[int]:
-    """One token after the other, drawn by these numbers: each by all that is seen, at the first positions of a window.
+    model: Model,
+    form: TextForm,
+    known: Sequence[Sequence[int]],
+    numbers: Array,
+    sampling: Sampling,
+    never: Collection[int],
+) -> Iterator[list[list[int]]]:
+    """One token after the other, text after text: each by all that is seen, at the first positions of a window.
 
-    What stands after them the model must not look at, and it is refused if it does.
+    What stands after them the model must not look at.
     """
-    tokens = list(known)
-    _refuse_foresight(model, form, tokens)
-    for number in numbers:
-        seen = tokens[first_seen(len(tokens), form.length) :]
-        window = np.zeros((1, form.length), np.int32)
-        window[0, : len(seen)] = seen
-        tokens.append(sampling.choose(model(window)[0, len(seen) - 1], float(number), never))
-        yield tokens[-1]
+    for place, row in enumerate(numbers):
+        tokens = list(known[place])
+        for number in row:
+            seen = tokens[first_seen(len(tokens), form.length) :]
+            window = np.zeros((1, form.length), np.int32)
+            window[0, : len(seen)] = seen
+            tokens.append(sampling.choose(model(window)[0, len(seen) - 1], float(number), never))
+            yield [tokens[-1:] if place == other else [] for other in range(len(known))]
 
 
 def language_form(preparation: Any, spec: Any) -> TextForm:
@@ -108,7 +163,7 @@ def language_form(preparation: Any, spec: Any) -> TextForm:
     return form
 
 
-def _refuse_foresight(model: Model, form: TextForm, known: list[int]) -> None:
+def _refuse_foresight(model: Model, form: TextForm, known: Sequence[int]) -> None:
     """Raise where a later token changes what the model says at an earlier position: it was trained to copy it."""
     if form.length < 2 or form.symbols < 2:
         return

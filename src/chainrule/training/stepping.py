@@ -22,8 +22,12 @@ from chainrule.training.step import StepState
 
 #: Tokens that one call of the engine takes at most, so that Ctrl-C is answered soon.
 _BLOCK = 64
+#: How many texts go on side by side: there is a program for each of these numbers, and for no others.
+SIZES = (1, 4, 8, 16)
 
 Layers = Sequence[tuple[AnyLayer, str]]
+State = Mapping[str, Array]
+Built = tuple[Program, dict[str, Array], bool]
 
 
 def first_seen(known: int, positions: int) -> int:
@@ -48,78 +52,92 @@ class Stepper:
     def __init__(self, model: AnyLayer, layers: Layers, engine: Engine, dtype: str, positions: int) -> None:
         self._model, self._layers, self._engine = model, layers, engine
         self._dtype, self._positions = dtype, positions
-        self._programs: dict[Any, tuple[Program, dict[str, Array], bool]] = {}
+        self._programs: dict[Any, Built] = {}
         refuse_mixing(model, layers, dtype, positions)
         self._graph(None)
 
     def logits(self, tokens: Sequence[int], state: Mapping[str, Array]) -> Array:
         """What the model says after each of some tokens, (tokens, symbols), from the first on."""
         program, first, _ = self._built(None)
-        each = {"given": np.array(tokens, np.int32), "position": np.arange(len(tokens), dtype=np.int32)}
-        found: Array = program.repeat(first, _fixed(program, first, state), each)[1]["logits"]
+        each = {"given": np.array(tokens, np.int32)[:, None], "position": np.arange(len(tokens), dtype=np.int32)}
+        found: Array = program.repeat(first, _fixed(program, first, state), each)[1]["logits"][:, 0]
         return found
 
     def continued(
-        self,
-        known: Sequence[int],
-        numbers: Array,
-        sampling: Sampling,
-        never: Collection[int],
-        state: Mapping[str, Array],
-    ) -> Iterator[int]:
-        """One token after the other, drawn by these numbers, after those that are known."""
-        program, first, bounded = self._built(sampling, tuple(never))
+        self, known: Sequence[Sequence[int]], numbers: Array, sampling: Sampling, never: Collection[int], state: State
+    ) -> Iterator[list[list[int]]]:
+        """Texts gone on with, side by side: some tokens at a time of each, drawn by numbers (texts, tokens).
+
+        All stand at one position: a text whose known tokens end sooner begins to be drawn sooner. More than there is
+        a program for come after the first.
+        """
+        for place in range(0, len(known), SIZES[-1]):
+            part = slice(place, place + SIZES[-1])
+            before, after = [list[int]()] * place, [list[int]()] * (len(known) - place - SIZES[-1])
+            for fresh in self._together(known[part], numbers[part], sampling, never, state):
+                yield [*before, *fresh, *after]
+
+    def _together(
+        self, known: Sequence[Sequence[int]], numbers: Array, sampling: Sampling, never: Collection[int], state: State
+    ) -> Iterator[list[list[int]]]:
+        rows = next(size for size in SIZES if size >= len(known))
+        program, first, bounded = self._built(sampling, tuple(never), rows)
         given = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
         fixed = {**_fixed(program, first, state), **given}
-        tokens, done = list(known), 0
-        while done < len(numbers):
-            seen = tokens[first_seen(len(tokens), self._positions) if bounded else 0 :]
-            room = self._positions - len(seen) + 1 if bounded else len(numbers)
-            # The tokens that are seen are given; with the last of them begins what is drawn.
-            count = min(room, len(numbers) - done)
-            places = np.arange(len(seen) - 1 + count, dtype=np.int32)
-            taken = np.full(len(places), -1, np.int32)
-            taken[: len(seen)] = seen
-            used = np.zeros(len(places))
-            used[len(seen) - 1 :] = numbers[done : done + count]
+        starts = [len(one) for one in known]
+        ends = [start + numbers.shape[1] for start in starts]
+        # A column a place; the rows that fill up to a size that there is a program for are given nothing.
+        tokens, used = np.full((rows, max(ends)), -1, np.int32), np.zeros((rows, max(ends)))
+        for row, (one, start, end) in enumerate(zip(known, starts, ends, strict=True)):
+            tokens[row, :start], used[row, start:end] = one, numbers[row]
+        tokens[len(known) :, 0] = 0
+        reached, told = min(starts), [*starts]
+        while reached < max(ends):
+            begin = first_seen(reached, self._positions) if bounded else 0
+            end = min(begin + self._positions, max(ends) - 1) if bounded else max(ends) - 1
             now: Mapping[str, Array] = first
-            for begin in range(0, len(places), _BLOCK):
-                part = slice(begin, begin + _BLOCK)
-                each: dict[str, Array] = {"given": taken[part], "position": places[part], "number": used[part]}
+            for place in range(begin, end, _BLOCK):
+                here, after = slice(place, min(place + _BLOCK, end)), slice(place + 1, min(place + _BLOCK, end) + 1)
+                places = np.arange(here.start, here.stop, dtype=np.int32) - np.int32(begin)
+                each = {"given": tokens[:, here].T, "position": places, "number": used[:, after].T}
                 now, found = program.repeat(now, fixed, each)
-                fresh = found["token"][max(len(seen) - 1 - begin, 0) :].tolist()
-                tokens += fresh
-                yield from fresh
-            done += count
+                tokens[:, after] = np.where(tokens[:, after] < 0, found["token"].T, tokens[:, after])
+                reached = max(reached, after.stop)
+                fresh = [tokens[row, told[row] : min(reached, end)].tolist() for row, end in enumerate(ends)]
+                told = [max(place, min(reached, end)) for place, end in zip(told, ends, strict=True)]
+                if any(fresh):
+                    yield fresh
 
-    def _built(self, sampling: Sampling | None, never: tuple[int, ...] = ()) -> tuple[Program, dict[str, Array], bool]:
+    def _built(self, sampling: Sampling | None, never: tuple[int, ...] = (), rows: int = 1) -> Built:
         """The program, what it hands on as it is at first, and whether positions come to an end."""
-        kind = None if sampling is None else (sampling.temperature == 0, tuple(settings(sampling)), never)
+        kind = rows, None if sampling is None else (sampling.temperature == 0, tuple(settings(sampling)), never)
         if kind not in self._programs:
-            built, first, bounded = self._graph(sampling, never)
+            built, first, bounded = self._graph(sampling, never, rows)
             self._programs[kind] = self._engine.compile(built), first, bounded
         return self._programs[kind]
 
-    def _graph(self, sampling: Sampling | None, never: tuple[int, ...] = ()) -> tuple[Graph, dict[str, Array], bool]:
+    def _graph(
+        self, sampling: Sampling | None, never: tuple[int, ...] = (), rows: int = 1
+    ) -> tuple[Graph, dict[str, Array], bool]:
         with Build() as build:
             record = Record(self._dtype, paths={id(layer): path for layer, path in self._layers})
             record.going = Going(graph.input("position", (), "int32"), self._positions)
-            outputs = {**self._outputs(record, sampling, never), **record.going.handed}
+            outputs = {**self._outputs(record, sampling, never, rows), **record.going.handed}
         handed = record.going.handed
         first: dict[str, Array] = {name: np.zeros(node.shape, node.dtype) for name, node in handed.items()}
         if sampling is not None:
-            first["last"] = np.array(0, np.int32)
+            first["last"] = np.zeros(rows, np.int32)
         return Graph.of(outputs, build), first, record.going.bounded
 
-    def _outputs(self, record: Record, sampling: Sampling | None, never: tuple[int, ...]) -> dict[str, Node]:
-        token = graph.input("given", (), "int32")
+    def _outputs(self, record: Record, sampling: Sampling | None, never: tuple[int, ...], rows: int) -> dict[str, Node]:
+        token = graph.input("given", (rows,), "int32")
         if sampling is not None:
-            token = graph.select(graph.lt(token, 0), graph.input("last", (), "int32"), token)
-        logits = StepState(record, training=False).apply(self._model, graph.reshape(token, (1, 1)))[0, 0]
+            token = graph.select(graph.lt(token, 0), graph.input("last", (rows,), "int32"), token)
+        logits = StepState(record, training=False).apply(self._model, graph.reshape(token, (rows, 1)))[:, 0]
         with scope("sampling", absolute=True):
             if sampling is None:
                 return {"logits": logits}
-            symbol = drawn(logits, graph.input("number", (), "float64"), sampling, never)
+            symbol = drawn(logits, graph.input("number", (rows,), "float64"), sampling, never)
             return {"token": symbol, "last": symbol}
 
 
