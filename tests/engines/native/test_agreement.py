@@ -23,7 +23,7 @@ from chainrule.engines.native.program import NativeProgram
 from chainrule.engines.native.types import REGISTER
 from chainrule.engines.reference import ReferenceEngine
 from chainrule.errors import ConfigurationError, EngineError, GraphError
-from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, rem, remake, rewrite, topological
+from chainrule.graph import FLOATS, OPS, Graph, Node, input, make, pad, rem, remake, rewrite, topological
 from chainrule.graph.ops import TUPLE
 from tests.conformance.cases import CASES
 from tests.engines.native.fuzzing import UPDATES, Trial, differ, draw, examine, fuzz, outputs, program, shrink, trials
@@ -242,13 +242,23 @@ def test_what_is_made_can_be_read() -> None:
         cr.prepare(cr.Chain(cr.Dense(3)), train, engine="reference").plan()
 
 
-@pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, 3.0, -1.0, 0.0, 1.5])
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, 3.0, -1.0, 0.0, 1.5, np.inf, -np.inf, np.nan, 1e300])
 def test_powers_have_the_corners_of_their_definition(exponent: float) -> None:
-    x = input("x", (9,), "float64")
+    x = input("x", (10,), "float64")
     graph = Graph({"y": x**exponent})
-    given = {"x": np.array([-np.inf, -2.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
+    given = {"x": np.array([-np.inf, -2.0, -1.0, -0.0, 0.0, 0.25, 2.0, 1e300, np.inf, np.nan])}
     found, expected = (engine.compile(graph).run(given)["y"] for engine in (NativeEngine(), ReferenceEngine()))
     np.testing.assert_allclose(found, expected, rtol=1e-14, atol=0, equal_nan=True)
+
+
+def test_numbers_too_large_for_float32_are_infinite_there() -> None:
+    x = input("x", (4,))
+    graph = Graph({"power": x**1e39, "border": pad(x, (1,), (1,), value=-1e300)})
+    given = {"x": np.array([0.5, 1.0, -2.0, np.nan], np.float32)}
+    with np.errstate(over="ignore"):
+        found, expected = (engine.compile(graph).run(given) for engine in (NativeEngine(), ReferenceEngine()))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def _remainders_agree(dtype: str) -> bool:

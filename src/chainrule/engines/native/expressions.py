@@ -180,7 +180,7 @@ def _floor(e: Emitter, node: Node, index: Index) -> str:
 
 def _power(e: Emitter, node: Node, index: Index) -> str:
     x, exponent, kind = e.value(node.inputs[0], index), node.attributes["exponent"], REGISTER[node.dtype]
-    if exponent == int(exponent) and 1 <= abs(exponent) <= 16:
+    if float(exponent).is_integer() and 1 <= abs(exponent) <= 16:
         result, base, count = "", x, int(abs(exponent))
         while count:
             if count & 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import struct
 
@@ -16,9 +17,12 @@ SIGNED = frozenset(("int32", "int64"))
 
 
 def literal(value: float | int | bool, dtype: str) -> str:
-    """A number as LLVM writes it: floats by the bits of a double, so that no digit is lost."""
+    """A number as LLVM writes it: floats by the bits of a double, so that no digit is lost.
+
+    What is too large for float32 is infinite, as it is in NumPy.
+    """
     if dtype in ("float32", "float64"):
-        number = struct.unpack("<f", struct.pack("<f", value))[0] if dtype == "float32" else float(value)
+        number = ctypes.c_float(value).value if dtype == "float32" else float(value)
         return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
     if dtype == "bool":
         return "true" if value else "false"
