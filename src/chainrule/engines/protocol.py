@@ -35,12 +35,13 @@ class Program(Protocol):
         A program that derives from this class may leave it at this; an engine that is fast has its own.
         """
         now = dict(state)
-        rows: dict[str, list[Array]] = {name: [] for name in self.graph.outputs if name not in state}
+        rows: dict[str, list[Array]] = {}
         for index in range(len(next(iter(each.values())))):
             outputs = self.run({**fixed, **now, **{name: array[index] for name, array in each.items()}})
             now = {name: outputs.get(name, array) for name, array in now.items()}
-            for name, row in rows.items():
-                row.append(outputs[name])
+            for name, array in outputs.items():
+                if name not in state:
+                    rows.setdefault(name, []).append(array)
             if until and not outputs[until]:
                 break
         return now, {name: np.stack(row) for name, row in rows.items()}

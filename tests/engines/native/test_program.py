@@ -1,4 +1,4 @@
-"""The memory of a program: large arrays lie in large pages, where the system has them."""
+"""Many runs in one call, whatever is fed back; and the memory of a program, which lies in large pages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,40 @@ from numpy.typing import NDArray
 
 from chainrule import graph as g
 from chainrule.engines.native import NativeEngine, program
+from chainrule.engines.reference import ReferenceEngine
 from chainrule.graph import Graph
 
 LARGE = 3 << 20
 #: What Linux says of its memory, if it has large pages to give on demand.
 MAPS = Path("/proc/self/smaps")
 HAS_LARGE_PAGES = MAPS.exists() and Path("/sys/kernel/mm/transparent_hugepage").exists()
+
+
+ENGINES = {"alone": {"cores": 1}, "shared": {"cores": 2}, "verified": {"cores": 1, "verify": True}}
+
+
+@pytest.mark.parametrize("settings", ENGINES.values(), ids=ENGINES)
+def test_whatever_is_fed_back_many_runs_are_those_of_the_definition(settings: dict[str, Any]) -> None:
+    x, w, count = g.input("x", (40, 30)), g.input("w", (40, 30)), g.input("count", (), "int32")
+    inputs = np.arange(3 * 40 * 30, dtype=np.float32).reshape(3, 40, 30) % 7 - 3
+    one = {"w": np.ones((40, 30), np.float32), "count": np.array(5, np.int32)}
+    moved = Graph({"w": w * 0.5 - x, "count": count + 1, "sum": g.sum(w), "go": g.sum(x) < 1e9})
+    replaced = Graph({"w": x + 1.0, "sum": g.sum(x)})  # nothing reads the state
+    for graph, state, fixed in (
+        (moved, one, {}),
+        (moved, {"count": one["count"]}, {"w": one["w"]}),  # what could be written in place is given anew to each run
+        (moved, {}, one),
+        (replaced, {"w": one["w"]}, {}),
+    ):
+        until = "go" if "go" in graph.outputs else ""
+        found, expected = (
+            engine.compile(graph).repeat(state, fixed, {"x": inputs}, until)
+            for engine in (NativeEngine(**settings), ReferenceEngine())
+        )
+        for ours, theirs in zip(found, expected, strict=True):
+            assert ours.keys() == theirs.keys()
+            for name, array in theirs.items():
+                np.testing.assert_allclose(ours[name], array, rtol=1e-6, err_msg=name)
 
 
 def is_to_be_in_large_pages(array: NDArray[Any]) -> bool:

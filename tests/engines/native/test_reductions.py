@@ -1,4 +1,4 @@
-"""Sums with the summed axes outside: a few rows at a time where the sums are few, and every row once."""
+"""Sums: a few rows at a time where the sums are few, in blocks where one is long; and every element once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from chainrule import graph as g
 from chainrule.engines.native import NativeEngine
 from chainrule.engines.native.module import write_module
-from chainrule.graph import Graph
+from chainrule.graph import Graph, Node
 from tests.engines.native.together import Together
 
 
@@ -30,14 +30,44 @@ def test_few_sums_are_taken_some_rows_at_a_time() -> None:
     assert rows_at_a_time(64, 40) == 1  # each sum has left the registers before it is added to again
 
 
+def shapes(node: Node) -> list[tuple[int, ...]]:
+    """What is stored on the way to a node, in order."""
+    compiled: Any = NativeEngine(cores=1).compile(Graph({"y": node}))
+    return [group[0].shape for group in compiled.written.block.groups]
+
+
+def test_one_long_axis_is_summed_in_blocks_if_it_has_any() -> None:
+    assert shapes(g.sum(g.input("x", (8192,)))) == [(64,), ()]
+    assert shapes(g.sum(g.input("x", (5001,)))) == [()]
+    assert shapes(g.sum(g.input("x", (4000,)))) == [()]
+
+
+def test_what_is_dear_is_made_before_it_is_summed_along_short_rows() -> None:
+    """A loop of few turns is none of vectors, and exp wants to be."""
+    assert shapes(g.sum(g.exp(g.input("x", (4096, 8))), 1)) == [(4096, 8), (4096,)]
+    assert shapes(g.sum(g.exp(g.input("x", (4096, 64))), 1)) == [(4096,)]
+    assert shapes(g.sum(g.input("x", (4096, 8)) + g.input("y", (4096, 8)), 1)) == [(4096,)]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
 @pytest.mark.parametrize("settings", [{"cores": 1}, {"cores": 3, "one_by_one": "forwards"}])
 def test_every_row_is_added_once(dtype: str, settings: dict[str, Any]) -> None:
     together, random = Together(), np.random.default_rng(0)
-    for shape in ((64, 10), (35, 3), (31, 16), (2, 2), (3, 16, 10), (6, 5, 2, 2), (1000, 4), (60, 40)):
+    for shape in (
+        (64, 10),
+        (35, 3),
+        (31, 16),
+        (2, 2),
+        (3, 16, 10),
+        (6, 5, 2, 2),
+        (1000, 4),
+        (60, 40),
+        (8192,),
+        (5001,),
+    ):
         x = g.input("x", shape, dtype)
         array = random.integers(-99, 99, shape).astype(dtype)
-        nodes = [g.sum(x, tuple(range(axes))) for axes in range(1, len(shape))]
+        nodes = [g.sum(x, tuple(range(axes))) for axes in range(1, len(shape) + 1)]
         together.add("×".join(map(str, shape)), nodes, {"x": array})
     together.compare(NativeEngine(**settings))
     for name in together.names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.engines.native.program import NativeProgram
-from chainrule.engines.protocol import Array, Arrays
+from chainrule.engines.protocol import Array, Arrays, Program
 from chainrule.errors import EngineError
 from chainrule.graph import FLOATS, Graph, Node
 from chainrule.graph.ops import TUPLE
@@ -37,17 +37,7 @@ class VerifiedProgram(NativeProgram):
         self, state: Arrays, fixed: Arrays, each: Arrays, until: str = ""
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Run by run, each compared."""
-        now = dict(state)
-        rows: dict[str, list[Array]] = {}
-        for index in range(len(next(iter(each.values())))):
-            outputs = self.run({**fixed, **now, **{name: array[index] for name, array in each.items()}})
-            now = {name: outputs.get(name, array) for name, array in now.items()}
-            for name, array in outputs.items():
-                if name not in state:
-                    rows.setdefault(name, []).append(array)
-            if until and not outputs[until]:
-                break
-        return now, {name: np.stack(row) for name, row in rows.items()}
+        return Program.repeat(self, state, fixed, each, until)
 
     def _difference(self, node: Node, found: Array, expected: Array) -> str:
         wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6, equal_nan=True)
