@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,10 +273,14 @@ def draw(networks: Mapping[str, Any], path: str) -> Path:
     axes = np.reshape(drawn.subplots(len(networks), 2), (-1, 2))
     looks = {AGAIN: ("tab:orange", 4.0), THEIRS: ("tab:blue", 2.0), OURS: ("black", 0.8)}
     for (name, network), (left, right) in zip(networks.items(), axes, strict=True):
-        draw_beside(left, right, network["rows"], looks, lambda row, cuts=network["cuts"]: (cuts, row["bits"]))
+        draw_beside(left, right, network["rows"], looks, partial(_bits, network["cuts"]))
         left.set(title=name, xlabel="step", ylabel=f"loss in nats, mean of {TOGETHER} steps")
         right.set(title=name, xlabel="step", ylabel="bits a character, held out")
     return save_picture(drawn, path)
+
+
+def _bits(cuts: Sequence[float], row: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]]:
+    return cuts, row["bits"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
