@@ -70,16 +70,17 @@ class Key:
         """The key of a place below this one."""
         return Key(self.seed, f"{self.path}/{name}")
 
-    def numbers(self, count: int) -> NDArray[np.float64]:
-        """The number, evenly over [0, 1), of each of the children 0 … count - 1.
+    def numbers(self, count: int, first: int = 0) -> NDArray[np.float64]:
+        """The number, evenly over [0, 1), of each of so many children: first, first + 1, …
 
-        >>> bool(Key(0).numbers(3)[2] == Key(0).child(2).uniform(()))
+        >>> bool(Key(0).numbers(3, 5)[2] == Key(0).child(7).uniform(()))
         True
         """
         found = np.empty(count, np.float64)
         for begin, end in _blocks(count):
             seed = np.full(end - begin, self.seed & 0xFFFFFFFF, dtype=np.uint32)
-            words = np.array([path_word(f"{self.path}/{name}") for name in range(begin, end)], np.uint32)
+            names = range(first + begin, first + end)
+            words = np.array([path_word(f"{self.path}/{name}") for name in names], np.uint32)
             found[begin:end] = _joined(*(philox(seed, np.full_like(words, half), words) for half in (0, 1)))
         return found
 

@@ -126,6 +126,50 @@ def test_ctrl_c_keeps_a_language_and_says_how_to_go_on(command: Command) -> None
     assert cr.load("run").generate("to", 3).startswith("to")
 
 
+def test_what_has_come_of_a_text_is_written(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.works("train", notes(), *QUICK, "--quiet")
+
+    def pieces(*arguments: object, **settings: object) -> Iterator[str]:
+        yield "to "
+        yield "be"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cr.Run, "generate_in_pieces", pieces)
+    called = command("generate", "runs/notes-1", "--prompt", "to ", "--prompt", "or ")
+    assert (called.code, called.output) == (130, "to be\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another matter there")
+@pytest.mark.parametrize("ended", ["by Ctrl-C", "by who reads"])
+def test_a_text_is_written_as_it_comes_until_somebody_ends_it(command: Command, ended: str) -> None:
+    command.works("train", notes(), *QUICK, "--quiet")
+    arguments = ["runs/notes-1", "--prompt", "to be", "--prompt", "or", "--length", "500000"]
+    called = subprocess.Popen(
+        [sys.executable, "-m", "chainrule", "generate", *arguments],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert called.stdout is not None
+        begin = called.stdout.read(1000)
+        if ended == "by Ctrl-C":
+            os.kill(called.pid, signal.SIGINT)
+        else:
+            called.stdout.close()
+            called.stdout = None
+        rest, errors = called.communicate(timeout=60)
+    finally:
+        called.kill()
+    assert begin.decode() == cr.load("runs/notes-1").generate("to be", 995)
+    assert b"Traceback" not in errors
+    if ended == "by Ctrl-C":
+        assert called.returncode == 130
+        assert rest.endswith(b"\n")
+        assert b"\n\nor" not in rest
+        assert errors.decode().strip() in ("", "interrupted")  # as the version of Typer has it
+
+
 def of_many_lengths() -> Path:
     """Texts of four words, and a few of forty."""
     rows = [f"{'so ' * (39 if n % 10 == 0 else 3)}{word}\t{label}" for n in range(60) for word, label in WORDS]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.data.text import BytePairs
 from chainrule.errors import ConfigurationError, DataError
 from chainrule.keys import Key
 from chainrule.training import Sampling
@@ -137,11 +138,35 @@ def test_prompts_of_a_model_that_is_computed_anew_come_one_after_the_other() -> 
     assert run.generate(["to", "be or"], 9, seed=4) == [run.generate("to", 9, seed=4), run.generate("be or", 9, seed=5)]
 
 
+def test_the_pieces_of_a_text_are_the_text(run: cr.Run) -> None:
+    pieces = list(run.generate_in_pieces("to ", 150, temperature=0.8, seed=4))
+    assert pieces[0] == "to "
+    assert len(pieces) > 2
+    assert "".join(pieces) == run.generate("to ", 150, temperature=0.8, seed=4)
+    assert "".join(run.generate_in_pieces("to", 0)) == "to"
+    endless = run.generate_in_pieces("to ", 10_000_000, seed=4)
+    assert run.generate("to ", 20, seed=4).startswith(next(endless) + next(endless)[:20])
+    for prompt, length in (("", 5), ("Z", 5), ("to", -1)):
+        with pytest.raises((DataError, ConfigurationError)):
+            run.generate_in_pieces(prompt, length)
+
+
+def test_bytes_that_are_no_characters_are_in_the_pieces_too() -> None:
+    pytest.importorskip("tokenizers")
+    train, _ = cr.data.language("天下大事，分久必合。" * 40, length=8, tokens=BytePairs.learn([], 257))
+    run = cr.prepare(causal(train.preparation.symbols), train)
+    text = run.generate("天", 200, seed=2)
+    assert "\ufffd" in text
+    assert "".join(run.generate_in_pieces("天", 200, seed=2)) == text
+
+
 def test_a_model_that_looks_ahead_is_refused() -> None:
     train, _ = cr.data.language("to be or not to be, that is the question. " * 10, length=12)
     ahead = cr.Chain(cr.Embedding(15, 8), cr.Conv1D(16, 3), cr.Dense(15))
     with pytest.raises(ConfigurationError, match="looks at tokens that come later"):
         cr.fit(ahead, train, epochs=1).generate("to ")
+    with pytest.raises(ConfigurationError, match="looks at tokens that come later"):
+        cr.fit(ahead, train, epochs=1).generate_in_pieces("to ")
 
 
 def test_a_stream_ends_with_the_bits_of_the_same_in_memory(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def generate(
 ) -> None:
     """Go on with a text, by a run that has learned which token comes next.
 
+    The text is written as it comes; Ctrl-C ends it.
+
     \b
     Examples:
       chainrule train notes.txt --task language-model
@@ -47,5 +49,17 @@ def generate(
     from chainrule.cli.running import open_run
 
     found = open_run(run, engine_name(engine))
-    texts = found.generate(prompt or ["\n"], length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    typer.echo("\n\n".join(texts) if prompt else texts[0].removeprefix("\n"))
+    texts = [
+        found.generate_in_pieces(one, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed + number)
+        for number, one in enumerate(prompt or ["\n"])
+    ]
+    if not prompt:
+        next(texts[0])  # an end of line that nobody gave
+    for number, text in enumerate(texts):
+        if number:
+            typer.echo()
+        try:
+            for piece in text:
+                typer.echo(piece, nl=False)
+        finally:
+            typer.echo()

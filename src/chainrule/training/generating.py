@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, overload
 
@@ -13,7 +14,7 @@ from chainrule.errors import CannotGoOnError, ConfigurationError, DataError
 from chainrule.keys import Key
 from chainrule.training.predicting import Predictive
 from chainrule.training.sampling import Sampling
-from chainrule.training.stepping import Stepper, first_seen
+from chainrule.training.stepping import Stepper, Texts, first_seen
 
 #: The logits (samples, positions, symbols) of some tokens (samples, positions).
 Model = Callable[[Array], Array]
@@ -82,6 +83,24 @@ class Generative(Predictive):
         texts = [form.decode(tokens) for tokens in known]
         return texts[0] if isinstance(prompt, str) else texts
 
+    def generate_in_pieces(
+        self,
+        prompt: str = "\n",
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """The text that `generate` gives, piece by piece as it is drawn: first the prompt, then what comes after it.
+
+        What is wrong with the arguments is refused at once. A character of several tokens comes when it is whole.
+        """
+        form, known = self._known_tokens([prompt])
+        fresh = self._gone_on(form, known, length, Sampling(temperature, top_k, top_p), seed)
+        return form.decode_parts(itertools.chain(known, (part for (part,) in fresh)))
+
     def _known_tokens(self, prompts: Sequence[str]) -> tuple[TextForm, list[list[int]]]:
         """The form of the run's text, and the tokens of each prompt; an error where there are none."""
         form = language_form(self.preparation, self._known_spec())
@@ -98,7 +117,7 @@ class Generative(Predictive):
         return form, known
 
     def _gone_on(
-        self, form: TextForm, known: Sequence[Sequence[int]], length: int, sampling: Sampling, seed: int
+        self, form: TextForm, known: Texts, length: int, sampling: Sampling, seed: int
     ) -> Iterator[list[list[int]]]:
         """Some tokens at a time that come after those of each text; what is not allowed is refused at once."""
         if not isinstance(length, int) or isinstance(length, bool) or length < 0:
@@ -106,13 +125,13 @@ class Generative(Predictive):
         never = [number for number in (form.vocabulary.padding, form.vocabulary.unknown) if number is not None]
         if len(never) >= form.symbols:
             raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
-        numbers = np.stack([Key(seed + place).child("generate").numbers(length) for place in range(len(known))])
+        keys = [Key(seed + place).child("generate") for place in range(len(known))]
         stepper = self._stepper(form.length)
         if stepper is not None:
-            return stepper.continued(known, numbers, sampling, never, self.arrays)
+            return stepper.continued(known, keys, length, sampling, never, self.arrays)
         for tokens in known:
             _refuse_foresight(self.outputs, form, tokens)
-        return by_windows(self.outputs, form, known, numbers, sampling, never)
+        return by_windows(self.outputs, form, known, keys, length, sampling, never)
 
     def _stepper(self, positions: int) -> Stepper | None:
         """What goes on with a text token by token; None for a model that cannot."""
@@ -132,8 +151,9 @@ class Generative(Predictive):
 def by_windows(
     model: Model,
     form: TextForm,
-    known: Sequence[Sequence[int]],
-    numbers: Array,
+    known: Texts,
+    keys: Sequence[Key],
+    length: int,
     sampling: Sampling,
     never: Collection[int],
 ) -> Iterator[list[list[int]]]:
@@ -141,13 +161,13 @@ def by_windows(
 
     What stands after them the model must not look at.
     """
-    for place, row in enumerate(numbers):
-        tokens = list(known[place])
-        for number in row:
+    for place, (given, key) in enumerate(zip(known, keys, strict=True)):
+        tokens = list(given)
+        for drawn in range(length):
             seen = tokens[first_seen(len(tokens), form.length) :]
             window = np.zeros((1, form.length), np.int32)
             window[0, : len(seen)] = seen
-            tokens.append(sampling.choose(model(window)[0, len(seen) - 1], float(number), never))
+            tokens.append(sampling.draw(model(window)[0, len(seen) - 1], key.child(drawn), never))
             yield [tokens[-1:] if place == other else [] for other in range(len(known))]
 
 

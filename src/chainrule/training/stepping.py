@@ -14,6 +14,7 @@ from chainrule import graph
 from chainrule.engines.protocol import Array, Engine, Program
 from chainrule.errors import CannotGoOnError, ConfigurationError, GraphError
 from chainrule.graph import Build, Graph, Node, scope
+from chainrule.keys import Key
 from chainrule.layers.going_on import each_by_itself
 from chainrule.layers.scope import AnyLayer, Applied, Going, Record
 from chainrule.training.drawing import drawn, settings
@@ -26,6 +27,8 @@ _BLOCK = 64
 SIZES = (1, 4, 8, 16)
 
 Layers = Sequence[tuple[AnyLayer, str]]
+#: The numbers of the tokens of some texts.
+Texts = Sequence[Sequence[int]]
 State = Mapping[str, Array]
 Built = tuple[Program, dict[str, Array], bool]
 
@@ -64,9 +67,9 @@ class Stepper:
         return found
 
     def continued(
-        self, known: Sequence[Sequence[int]], numbers: Array, sampling: Sampling, never: Collection[int], state: State
+        self, known: Texts, keys: Sequence[Key], length: int, sampling: Sampling, never: Collection[int], state: State
     ) -> Iterator[list[list[int]]]:
-        """Texts gone on with, side by side: some tokens at a time of each, drawn by numbers (texts, tokens).
+        """Texts gone on with, side by side: some tokens at a time of each, each drawn by a child of its text's key.
 
         All stand at one position: a text whose known tokens end sooner begins to be drawn sooner. More than there is
         a program for come after the first.
@@ -74,32 +77,37 @@ class Stepper:
         for place in range(0, len(known), SIZES[-1]):
             part = slice(place, place + SIZES[-1])
             before, after = [list[int]()] * place, [list[int]()] * (len(known) - place - SIZES[-1])
-            for fresh in self._together(known[part], numbers[part], sampling, never, state):
+            for fresh in self._together(known[part], keys[part], length, sampling, never, state):
                 yield [*before, *fresh, *after]
 
     def _together(
-        self, known: Sequence[Sequence[int]], numbers: Array, sampling: Sampling, never: Collection[int], state: State
+        self, known: Texts, keys: Sequence[Key], length: int, sampling: Sampling, never: Collection[int], state: State
     ) -> Iterator[list[list[int]]]:
         rows = next(size for size in SIZES if size >= len(known))
         program, first, bounded = self._built(sampling, tuple(never), rows)
         given = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
         fixed = {**_fixed(program, first, state), **given}
         starts = [len(one) for one in known]
-        ends = [start + numbers.shape[1] for start in starts]
+        ends = [start + length for start in starts]
         # A column a place; the rows that fill up to a size that there is a program for are given nothing.
-        tokens, used = np.full((rows, max(ends)), -1, np.int32), np.zeros((rows, max(ends)))
-        for row, (one, start, end) in enumerate(zip(known, starts, ends, strict=True)):
-            tokens[row, :start], used[row, start:end] = one, numbers[row]
+        tokens = np.full((rows, max(ends)), -1, np.int32)
+        for row, one in enumerate(known):
+            tokens[row, : len(one)] = one
         tokens[len(known) :, 0] = 0
         reached, told = min(starts), [*starts]
         while reached < max(ends):
             begin = first_seen(reached, self._positions) if bounded else 0
-            end = min(begin + self._positions, max(ends) - 1) if bounded else max(ends) - 1
+            stop = min(begin + self._positions, max(ends) - 1) if bounded else max(ends) - 1
             now: Mapping[str, Array] = first
-            for place in range(begin, end, _BLOCK):
-                here, after = slice(place, min(place + _BLOCK, end)), slice(place + 1, min(place + _BLOCK, end) + 1)
+            for place in range(begin, stop, _BLOCK):
+                here, after = slice(place, min(place + _BLOCK, stop)), slice(place + 1, min(place + _BLOCK, stop) + 1)
+                used = np.zeros((here.stop - place, rows))
+                for row, (key, start, end) in enumerate(zip(keys, starts, ends, strict=True)):
+                    low, high = max(after.start, start), min(after.stop, end)
+                    if low < high:
+                        used[low - after.start : high - after.start, row] = key.numbers(high - low, low - start)
                 places = np.arange(here.start, here.stop, dtype=np.int32) - np.int32(begin)
-                each = {"given": tokens[:, here].T, "position": places, "number": used[:, after].T}
+                each = {"given": tokens[:, here].T, "position": places, "number": used}
                 now, found = program.repeat(now, fixed, each)
                 tokens[:, after] = np.where(tokens[:, after] < 0, found["token"].T, tokens[:, after])
                 reached = max(reached, after.stop)

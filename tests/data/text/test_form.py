@@ -18,6 +18,7 @@ from chainrule.data.text import (
 from chainrule.data.text.form import make_vocabulary
 from chainrule.data.text.tokenizing import tokenizer_from
 from chainrule.errors import ConfigurationError, DataError, RunFileError
+from chainrule.keys import Key
 
 LINES = ["the cat sat on the mat", "the dog, the cat's friend; sat too", "héllo 語 😀\tworld\n"]
 
@@ -39,6 +40,21 @@ def test_characters_and_pairs_of_them_lose_nothing(text: str) -> None:
     assert len(tokens) == max(2 * len(text) - 1, 0)
     assert set(tokens) == {*text, *(text[n : n + 2] for n in range(len(text) - 1))}
     assert CharacterPairs().join(tokens) == text
+
+
+@pytest.mark.parametrize("name", ["characters", "words", "byte-pairs"])
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_text_that_comes_in_parts_is_the_text(name: str, size: int) -> None:
+    tokens = byte_pairs() if name == "byte-pairs" else tokenizer_from(name)
+    found = [token for line in LINES for token in tokens.split(line)]
+    form = TextForm(tokens, make_vocabulary(tokens, found, padding=False, unknown=False), length=4)
+    numbers = [number for line in LINES for number in form.numbers(line).tolist()]
+    pieces = list(form.decode_parts(numbers[place : place + size] for place in range(0, len(numbers), size)))
+    assert "".join(pieces) == form.decode(numbers)
+    assert len(pieces) >= len(numbers) // (2 * size)
+    assert not any("\ufffd" in piece for piece in pieces)
+    chance = Key(size).uniform((500,), 0, form.symbols).astype(int).tolist()
+    assert "".join(form.decode_parts([number] for number in chance)) == form.decode(chance)
 
 
 def test_byte_pairs_join_what_is_frequent() -> None:

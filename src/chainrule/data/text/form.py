@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from chainrule.errors import ConfigurationError, DataError
 LONGER = ("refuse", "cut")
 _KEYS = ("tokens", "vocabulary", "length", "longer", "column", "buckets")
 _LONGEST = 1 << 20
+#: What bytes become that are no character.
+_NO_CHARACTER = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,26 @@ class TextForm:
     def decode(self, numbers: Iterable[int]) -> str:
         """The text of some numbers; what was unknown stays "<unknown>"."""
         return self.tokens.join(self.vocabulary.decode(int(number) for number in numbers))
+
+    def decode_parts(self, parts: Iterable[Iterable[int]]) -> Iterator[str]:
+        """The text of numbers that come some at a time, as they come: together it is what `decode` makes of all.
+
+        What may be the first bytes of a character is held back until the rest is there.
+
+        >>> form = TextForm(Words(), Vocabulary(("so", "good", "!")), length=4)
+        >>> list(form.decode_parts([[0, 0], [1], [2]]))
+        ['so so', ' good', '!']
+        """
+        last, waiting, text = list[int](), list[int](), ""
+        for part in parts:
+            waiting += part
+            # How tokens meet is told by the last before them.
+            text = self.decode([*last, *waiting])[len(self.decode(last)) :]
+            if text and not text.endswith(_NO_CHARACTER):
+                yield text
+                last, waiting, text = waiting[-1:], [], ""
+        if text:
+            yield text
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for TOML or JSON."""
