@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.image_form import ImageForm
+from chainrule.data.png_sums import check_sums
 from chainrule.errors import ChainruleError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -52,11 +54,12 @@ def read_image(
     """An image as uint8 (height, width, channels), in a form, or as it is: 1 channel if it is grey, or else 3 (RGB).
 
     Cameras' orientation is followed; transparent parts show white; 16 bits become 8; of an animation it is the first
-    picture; colour profiles are left aside. Raises DataError, naming the file, for what is no image, damaged, cut
-    short, empty, or larger than ``maximum_pixels``; MissingExtraError where Pillow is not installed.
+    picture; colour profiles are left aside. The sums of a PNG's parts are checked; other kinds have none, so of them a
+    changed byte is found only where it makes no sense. Raises DataError, naming the file, for what is no image,
+    damaged, cut short, empty, or larger than ``maximum_pixels``; MissingExtraError where Pillow is not installed.
     """
     path = Path(path)
-    with _opened(path, maximum_pixels) as image:
+    with _opened(path, maximum_pixels, whole=True) as image:
         if form is not None and form.kind == "image":
             # JPEG can be decoded at a half, a quarter or an eighth; twice what is needed leaves the scaling its choice.
             side = 2 * max(form.height, form.width)
@@ -77,18 +80,18 @@ def read_image(
 
 
 @contextmanager
-def _opened(path: Path, maximum_pixels: int) -> Iterator[Image]:
-    """The image of a file, not decoded yet; whatever Pillow raises while it is used becomes a DataError."""
+def _opened(path: Path, maximum_pixels: int, whole: bool = False) -> Iterator[Image]:
+    """The image of a file, not decoded yet; whatever Pillow raises while it is used becomes a DataError.
+
+    If the ``whole`` file is to be read, its sums are checked first, where its kind has any.
+    """
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise MissingExtraError("Pillow", "images", "reading image files") from None
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
-    if not path.stat().st_size:
-        raise DataError(f"{path}: is empty, 0 bytes")
+    _refuse_no_file(path)
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             width, height = image.size
             if width * height > maximum_pixels:
                 raise DataError(
@@ -99,6 +102,8 @@ def _opened(path: Path, maximum_pixels: int) -> Iterator[Image]:
                 raise DataError(f"{path}: is {width}×{height} pixels, so there is nothing in it")
             if image.format == "EPS":
                 raise DataError(f"{path}: is PostScript, which would have to be run; save it as PNG")
+            if whole and image.format == "PNG":
+                check_sums(file)
             yield image
     except (ChainruleError, MemoryError):
         raise
@@ -107,12 +112,30 @@ def _opened(path: Path, maximum_pixels: int) -> Iterator[Image]:
             f"{path}: too large an image for Pillow ({error}). If it is meant, raise PIL.Image.MAX_IMAGE_PIXELS and "
             "maximum_pixels"
         ) from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file any more") from error
     except PermissionError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except UnidentifiedImageError as error:
-        raise DataError(f"{path}: is no image of a kind that is known, whatever it is named") from error
+        raise DataError(
+            f"{path}: is no image of a kind that is known, whatever it is named, or its beginning is damaged"
+        ) from error
     except Exception as error:  # Pillow's decoders raise much: OSError, SyntaxError, ValueError, struct.error, …
         raise DataError(f"{path}: is damaged or cut short ({error!s:.100})") from error
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Before it is opened, since what is no file may never answer."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # links that lead in a circle, a folder that may not be looked into, …
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path}: not a file")
+    if not found.st_size:
+        raise DataError(f"{path}: is empty, 0 bytes")
 
 
 def _is_grey(image: Image) -> bool:
