@@ -51,10 +51,13 @@ class NativeProgram:
         self._constants = [np.asarray(node.attributes["value"], order="C") for node in written.constants]
         self._lengths = np.array([node.shape[0] for node in written.resident] or [0], np.int64)
         self._arena = _aligned(written.block.size)
-        #: The cores that it is written for, each with its cycles, the waiting first and then call by call.
+        #: The cores that it is written for, and whether a single run is worth waking the threads of the others.
         module = written.block.module
         self.cores = module.cores if written.block.shared and not module.one_by_one else 1
-        self._pace, self._large, self._last = Pace(self.cores), self._worth_sharing(1), 0.0
+        self._worth_waking = self._worth_sharing(1)
+        #: When the last run ended, and before when nobody is asked to take part in one.
+        self._pace, self._last, self._not_before = Pace(self.cores), 0.0, 0.0
+        #: For each core its cycles, the waiting first and then call by call.
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
         self._lock = threading.Lock()
@@ -75,7 +78,6 @@ class NativeProgram:
             self._sync.address,
         )
         self._call_with = ctypes.addressof(self._job)
-        self._not_before = 0.0
         #: The team whose boxes the job names.
         self._asked: Team | None = None
 
@@ -131,18 +133,18 @@ class NativeProgram:
                 done = self._lead(self._call_with)
                 if done:
                     others.met = True
-                elif not self._large and start - self._last < _SOON:
+                elif not self._worth_waking and start - self._last < _SOON:
                     others.invite(min(wanted, cores()), self._stay)
             finally:
                 others.give_back()
-        if not done and self._large:
+        if not done and self._worth_waking:
             self._shared(1, [*self._binding.table], (), (), -1, min(wanted, cores()))
             return
         if not done:
             self._alone(self._call_with)
         self._last = time.perf_counter()
         took = self._last - start
-        if done and took > _WAKING and not self._large:
+        if done and took > _WAKING and not self._worth_waking:
             # Somebody was put aside in the middle of his part, as happens where another program has the core.
             self._not_before = self._last + _REST * took
         self._pace.took(done or 1, took)
