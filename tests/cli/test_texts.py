@@ -249,7 +249,17 @@ def test_a_large_text_is_read_piece_by_piece(command: Command, monkeypatch: pyte
     assert "by how often each comes in the first 929 samples, it would be 3." in output
     assert "bits a character" in command.works("evaluate", "runs/notes-1")
     assert command.works("generate", "runs/notes-1", "--prompt", "to be", "--length", 5).startswith("to be")
-    command.works("train", "--resume", "runs/notes-1", "--epochs", "4")
+    command.works("train", "--resume", "runs/notes-1", "--epochs", "3")
+    read, pieces = list[TextFile](), TextFile.pieces
+
+    def listed(file: TextFile, size: int = 1 << 20) -> Iterator[str]:
+        yield from pieces(file, size)
+        read.append(file)  # to its end
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextFile, "pieces", listed)
+        command.works("train", "--resume", "runs/notes-1", "--epochs", "4")
+    assert [file.bytes > 10_000 for file in read] == [False, False, True]  # the two ends, and the epoch
     command.works("train", path, "--epochs", "4", "--output", "whole", *QUICK[2:])
     whole, parts = cr.load("whole"), cr.load("runs/notes-1")
     for name, array in whole.parameters.items():

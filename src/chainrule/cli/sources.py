@@ -119,6 +119,14 @@ def hold_out(train: Dataset | Stream, fraction: float, seed: int) -> tuple[Datas
     return hold_apart(train, fraction, seed) if isinstance(train, Stream) else train.split(fraction, seed)
 
 
+def not_counted_again(part: Dataset | Stream, samples: int) -> Dataset | Stream:
+    """Data of a run that goes on, of which it is known how many samples they have; a text is not read to count them."""
+    from chainrule.data import Stream
+    from chainrule.data.text.streaming import with_samples
+
+    return with_samples(part, samples) if isinstance(part, Stream) and part.preparation.images is None else part
+
+
 def spread_over(data: Dataset | Stream) -> Dataset:
     """Data that lie in memory: all of them, or some hundreds of a stream; of one of images some of each class."""
     from chainrule.cli.texts import some_of

@@ -15,7 +15,7 @@ from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
-from chainrule.cli.sources import hold_out, open_data, reopen
+from chainrule.cli.sources import hold_out, not_counted_again, open_data, reopen
 from chainrule.cli.texts import is_file, some_of, text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
@@ -211,6 +211,8 @@ def go_on(folder: Path, lasting: Mapping[str, Any], typed: str, quiet: bool) -> 
         run.engine = choose(plan.engine)
     train, test = reopen(run, folder)
     part, validation = _divided(train, plan, run.seed)
+    if run.spec is not None:
+        part = not_counted_again(part, run.spec.samples)
     last, steps = plan.last_epoch, int(run.arrays["step"])
     if last is not None and run.epoch + (0.5 if run.offset else 0) >= last:
         more = command("train", "--resume", folder, "--epochs", run.epoch + last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule.data import Dataset, language_stream, windows
 from chainrule.data.text import TextFile, streaming
+from chainrule.data.text.streaming import with_samples
 from chainrule.errors import ConfigurationError, DataError, StreamError
 
 
@@ -39,6 +41,18 @@ def test_a_stream_is_shuffled_by_the_epoch_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, again)
     assert (first != second).any()
     np.testing.assert_array_equal(sorted(map(tuple, first)), sorted(map(tuple, second)))
+
+
+def test_a_stream_of_known_length_is_not_read_to_be_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "to be or not to be\n" * 50)
+    counted = language_stream(path, length=8)
+    settings: dict[str, Any] = {"length": 8, "form": counted.preparation.text, "samples": len(counted)}
+    with monkeypatch.context() as patch:
+        patch.setattr(TextFile, "pieces", None)
+        data = language_stream(path, **settings)
+        assert len(data) == 119
+    assert sum(len(chunk["inputs"]) for chunk in data.chunks()) == 119
+    assert len(with_samples(counted, 7)) == 7
 
 
 def test_a_stream_of_a_file_that_shrinks_breaks_off(tmp_path: Path) -> None:

@@ -65,16 +65,18 @@ def language_stream(
     min_count: int = 1,
     most: int | None = None,
     form: TextForm | None = None,
+    samples: int | None = None,
     seed: int = 0,
     piece: int = 1 << 20,
     shuffle: bool = True,
 ) -> Stream:
     """A text file that need not fit into memory, as a stream of windows to learn the next token from.
 
-    It is read ``piece`` bytes at a time, once in each epoch, and once at first for its vocabulary, unless another's
-    ``form`` is given (``train.preparation.text``). The windows of a piece come in an order made of seed and epoch;
-    what is left at its end goes on into the next, and what is left of the last, less than a window, comes as the last
-    window of `windows` does.
+    It is read ``piece`` bytes at a time, once in each epoch; once at first for its vocabulary, unless another's
+    ``form`` is given (``train.preparation.text``); and once to count its windows, unless it is said that an epoch has
+    so many ``samples``, as ``run.spec.samples`` knows where a run goes on with the same text. The windows of a piece
+    come in an order made of seed and epoch; what is left at its end goes on into the next, and what is left of the
+    last, less than a window, comes as the last window of `windows` does.
 
     Raises StreamError, naming file and byte, where the file is not text, or becomes shorter while it is read.
     """
@@ -92,7 +94,7 @@ def language_stream(
             unknown=not lossless,
         )
         form = TextForm(used, vocabulary, length)
-    return _stream(WindowsOf(file, form, seed, piece, shuffle))
+    return _stream(WindowsOf(file, form, seed, piece, shuffle), samples)
 
 
 def large_language(
@@ -129,6 +131,11 @@ def with_seed(whole: Stream, seed: int) -> Stream:
     return _stream(replace(windows_of(whole), seed=seed))
 
 
+def with_samples(whole: Stream, samples: int) -> Stream:
+    """A stream of a text of which it is known how many samples an epoch has: it is not gone through to count them."""
+    return _stream(windows_of(whole), samples)
+
+
 def windows_of(whole: Stream) -> WindowsOf:
     """What the windows of a stream are of; ConfigurationError if it is not one of a text file."""
     if not isinstance(whole.source, WindowsOf):
@@ -136,8 +143,8 @@ def windows_of(whole: Stream) -> WindowsOf:
     return whole.source
 
 
-def _stream(source: WindowsOf) -> Stream:
-    return stream(source, preparation=Preparation(text=source.form), name=source.file.path.stem)
+def _stream(source: WindowsOf, samples: int | None = None) -> Stream:
+    return stream(source, samples=samples, preparation=Preparation(text=source.form), name=source.file.path.stem)
 
 
 def whole_lines(file: TextFile, piece: int) -> Iterator[str]:
