@@ -204,7 +204,7 @@ def test_texts_side_by_side_are_those_of_each_alone(name: str, given: dict[str, 
     run = of({**BOUNDED, **ENDLESS}[name], engine="reference")
     alone = [run.generate(one, 15, seed=3 + number, **given) for number, one in enumerate(PROMPTS)]
     assert run.generate(PROMPTS, 15, seed=3, **given) == alone
-    assert run.generate(PROMPTS[:2], 0) == PROMPTS[:2]
+    assert run.generate(PROMPTS, 0) == PROMPTS
 
 
 @pytest.mark.parametrize("name", ["learned", "GRU"])

@@ -23,7 +23,7 @@ from chainrule.training.step import StepState
 
 #: Tokens that one call of the engine takes at most, so that Ctrl-C is answered soon.
 _BLOCK = 64
-#: How many texts go on side by side: there is a program for each of these numbers, and for no others.
+#: So many texts go on side by side: a program is compiled for each of these numbers, and for no others.
 SIZES = (1, 4, 8, 16)
 
 Layers = Sequence[tuple[AnyLayer, str]]
@@ -71,29 +71,30 @@ class Stepper:
     ) -> Iterator[list[list[int]]]:
         """Texts gone on with, side by side: some tokens at a time of each, each drawn by a child of its text's key.
 
-        All stand at one position: a text whose known tokens end sooner begins to be drawn sooner. More than there is
-        a program for come after the first.
+        All stand at one position: a text whose known tokens end sooner begins to be drawn sooner. Of more texts than
+        go on together, some come after the others.
         """
-        for place in range(0, len(known), SIZES[-1]):
-            part = slice(place, place + SIZES[-1])
-            before, after = [list[int]()] * place, [list[int]()] * (len(known) - place - SIZES[-1])
+        place = 0
+        while place < len(known):
+            part = slice(place, place + max(size for size in SIZES if size <= len(known) - place))
+            before, after = [list[int]()] * place, [list[int]()] * (len(known) - part.stop)
             for fresh in self._together(known[part], keys[part], length, sampling, never, state):
                 yield [*before, *fresh, *after]
+            place = part.stop
 
     def _together(
         self, known: Texts, keys: Sequence[Key], length: int, sampling: Sampling, never: Collection[int], state: State
     ) -> Iterator[list[list[int]]]:
-        rows = next(size for size in SIZES if size >= len(known))
+        rows = len(known)
         program, first, bounded = self._built(sampling, tuple(never), rows)
         given = {f"sampling/{name}": np.array(value) for name, value in settings(sampling).items()}
         fixed = {**_fixed(program, first, state), **given}
         starts = [len(one) for one in known]
         ends = [start + length for start in starts]
-        # A column a place; the rows that fill up to a size that there is a program for are given nothing.
+        # A column a place; -1 where nothing is known yet.
         tokens = np.full((rows, max(ends)), -1, np.int32)
         for row, one in enumerate(known):
             tokens[row, : len(one)] = one
-        tokens[len(known) :, 0] = 0
         reached, told = min(starts), [*starts]
         while reached < max(ends):
             begin = first_seen(reached, self._positions) if bounded else 0
