@@ -126,6 +126,16 @@ def test_ctrl_c_keeps_a_language_and_says_how_to_go_on(command: Command) -> None
     assert cr.load("run").generate("to", 3).startswith("to")
 
 
+def test_a_text_begins_by_itself(command: Command) -> None:
+    command.works("train", notes(), *QUICK, "--quiet")
+    text = cr.load("runs/notes-1").generate(length=9, temperature=0)
+    assert text.startswith("\n")
+    assert command.works("generate", "runs/notes-1", "--length", 9, "--temperature", 0) == text[1:] + "\n"
+    command.works("train", "notes.txt", *QUICK, "--tokens", "words", "--quiet")
+    text = cr.load("runs/notes-2").generate(length=9, temperature=0)
+    assert command.works("generate", "runs/notes-2", "--length", 9, "--temperature", 0) == text + "\n"
+
+
 def test_what_has_come_of_a_text_is_written(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     command.works("train", notes(), *QUICK, "--quiet")
 

@@ -129,6 +129,8 @@ def test_a_list_of_prompts_is_a_list_of_texts(run: cr.Run) -> None:
         run.generate(["to", "Z"])
     with pytest.raises(DataError, match="prompt 1: a text was expected, not int"):
         run.generate(["to", 3])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="prompt 0: a text was expected, not NoneType"):
+        run.generate([None, "to"])  # type: ignore[list-item]
 
 
 def test_prompts_of_a_model_that_is_computed_anew_come_one_after_the_other() -> None:
@@ -149,6 +151,22 @@ def test_the_pieces_of_a_text_are_the_text(run: cr.Run) -> None:
     for prompt, length in (("", 5), ("Z", 5), ("to", -1)):
         with pytest.raises((DataError, ConfigurationError)):
             run.generate_in_pieces(prompt, length)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "begins"),
+    [
+        ("to be or\n", "characters", "\n"),
+        ("to be or not ", "characters", " "),
+        ("to be, to be, to do, to do\n", "words", "to"),
+    ],
+)
+def test_without_a_prompt_it_begins_as_a_line_or_with_what_is_frequent(text: str, tokens: Any, begins: str) -> None:
+    train, _ = cr.data.language(text * 30, length=4, tokens=tokens)
+    run = cr.prepare(causal(train.preparation.symbols), train)
+    assert run.generate(length=3).startswith(begins)
+    assert next(run.generate_in_pieces()) == begins
+    assert run.generate(length=0) == begins
 
 
 def test_bytes_that_are_no_characters_are_in_the_pieces_too() -> None:

@@ -15,7 +15,7 @@ def generate(
         list[str] | None,
         typer.Option(
             metavar="TEXT",
-            help="What to go on with; may be given several times.  [default: an end of line]",
+            help="What to go on with; may be given several times.  [default: the beginning of a line]",
             show_default=False,
         ),
     ] = None,
@@ -51,10 +51,10 @@ def generate(
     found = open_run(run, engine_name(engine))
     texts = [
         found.generate_in_pieces(one, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed + number)
-        for number, one in enumerate(prompt or ["\n"])
+        for number, one in enumerate(prompt or [None])
     ]
     if not prompt:
-        next(texts[0])  # an end of line that nobody gave
+        typer.echo(next(texts[0]).lstrip("\n"), nl=False)  # nobody gave the end of line that it begins with
     for number, text in enumerate(texts):
         if number:
             typer.echo()

@@ -26,7 +26,7 @@ class Generative(Predictive):
     @overload
     def generate(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         length: int = 200,
         *,
         temperature: float = 1.0,
@@ -49,7 +49,7 @@ class Generative(Predictive):
 
     def generate(
         self,
-        prompt: str | list[str] | tuple[str, ...] = "\n",
+        prompt: str | list[str] | tuple[str, ...] | None = None,
         length: int = 200,
         *,
         temperature: float = 1.0,
@@ -59,6 +59,7 @@ class Generative(Predictive):
     ) -> str | list[str]:
         """Go on with a text: the prompt, and ``length`` tokens after it, drawn as `training.Sampling` says.
 
+        Without a prompt it begins with an end of line, or, where that is no token, with the one that comes most often.
         The run has learned which token comes next (`chainrule.data.language`). The same seed gives the same text. A
         model whose layers can go on position by position (`layers.going_on`) keeps what came before; any other is
         computed anew for each token. Recurrent layers carry their states along from the first token on; a model with
@@ -75,17 +76,17 @@ class Generative(Predictive):
         >>> run.generate("ab", 7), run.generate(["ab", "c"], 4)
         ('abcabcabc', ['abcabc', 'cabca'])
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        form, known = self._known_tokens(prompts)
+        several = isinstance(prompt, list | tuple)
+        form, known = self._known_tokens(prompt if isinstance(prompt, list | tuple) else [prompt])
         for fresh in self._gone_on(form, known, length, Sampling(temperature, top_k, top_p), seed):
             for tokens, more in zip(known, fresh, strict=True):
                 tokens += more
         texts = [form.decode(tokens) for tokens in known]
-        return texts[0] if isinstance(prompt, str) else texts
+        return texts if several else texts[0]
 
     def generate_in_pieces(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         length: int = 200,
         *,
         temperature: float = 1.0,
@@ -101,7 +102,7 @@ class Generative(Predictive):
         fresh = self._gone_on(form, known, length, Sampling(temperature, top_k, top_p), seed)
         return form.decode_parts(itertools.chain(known, (part for (part,) in fresh)))
 
-    def _known_tokens(self, prompts: Sequence[str]) -> tuple[TextForm, list[list[int]]]:
+    def _known_tokens(self, prompts: Sequence[str | None]) -> tuple[TextForm, list[list[int]]]:
         """The form of the run's text, and the tokens of each prompt; an error where there are none."""
         form = language_form(self.preparation, self._known_spec())
         if not prompts:
@@ -109,11 +110,14 @@ class Generative(Predictive):
         known = []
         for number, prompt in enumerate(prompts):
             place = "the prompt" if len(prompts) == 1 else f"prompt {number}"
+            if prompt is None and len(prompts) == 1:
+                known.append([_beginning(form)])
+                continue
             if not isinstance(prompt, str):
                 raise DataError(f"{place}: a text was expected, not {type(prompt).__name__}")
             known.append([int(one) for one in form.numbers(prompt, place)])
             if not known[-1]:
-                raise DataError(f"{place} {prompt!r:.40} has no token; give one or more, such as the end of a line")
+                raise DataError(f"{place} {prompt!r:.40} has no token; give one or more")
         return form, known
 
     def _gone_on(
@@ -122,9 +126,7 @@ class Generative(Predictive):
         """Some tokens at a time that come after those of each text; what is not allowed is refused at once."""
         if not isinstance(length, int) or isinstance(length, bool) or length < 0:
             raise ConfigurationError(f"length is how many tokens to add, 0 or more, not {length!r}")
-        never = [number for number in (form.vocabulary.padding, form.vocabulary.unknown) if number is not None]
-        if len(never) >= form.symbols:
-            raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
+        never = _never(form)
         keys = [Key(seed + place).child("generate") for place in range(len(known))]
         stepper = self._stepper(form.length)
         if stepper is not None:
@@ -181,6 +183,21 @@ def language_form(preparation: Any, spec: Any) -> TextForm:
             "chainrule.data.language(text) makes data for that"
         )
     return form
+
+
+def _never(form: TextForm) -> list[int]:
+    """The tokens that are not drawn, of which there are others."""
+    never = [number for number in (form.vocabulary.padding, form.vocabulary.unknown) if number is not None]
+    if len(never) >= form.symbols:
+        raise DataError("there is no token to draw: the vocabulary has none but padding and unknown")
+    return never
+
+
+def _beginning(form: TextForm) -> int:
+    """An end of line, or, where that is no token, the one that comes most often."""
+    known = form.vocabulary.tokens
+    lines = [known.index(token) for token in form.tokens.split("\n") if token in known]
+    return lines[0] if lines else next(number for number in range(form.symbols) if number not in _never(form))
 
 
 def _refuse_foresight(model: Model, form: TextForm, known: Sequence[int]) -> None:
