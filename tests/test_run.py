@@ -58,11 +58,31 @@ def test_predictions_are_those_of_numpy(run: cr.Run) -> None:
 def test_many_samples_are_predicted_in_parts(run: cr.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     _, test = iris()
     whole, measured = run.outputs(test.inputs), run.evaluate(test)
-    for module in ("measuring", "predicting"):
-        monkeypatch.setattr(f"chainrule.training.{module}.CHUNK", 7)
+    monkeypatch.setattr("chainrule.training.measuring.CHUNK", 7)
+    run._predictor = None  # it remembers how many
     np.testing.assert_allclose(run.outputs(test.inputs), whole, rtol=1e-5, atol=1e-6)
     assert run.evaluate(test)["accuracy"] == measured["accuracy"]
     assert run.evaluate(test)["loss"] == pytest.approx(measured["loss"], rel=1e-6)
+
+
+def test_of_large_samples_few_go_through_the_network_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the activations of a thousand images of 224×224 pixels would have to fit into memory."""
+    images = np.zeros((7, 30, 20, 3), np.uint8)
+    data = cr.data.from_arrays(images, np.arange(7) % 2, ["a", "b"])
+    run = cr.fit(cr.Chain(cr.Conv2D(2, 3), cr.GlobalAveragePool(), cr.Dense(2)), data, epochs=1, engine="reference")
+    monkeypatch.setattr("chainrule.training.measuring._NUMBERS", 3 * images[0].size + 3)
+    compiled: list[tuple[int, ...]] = []
+    real = run.engine.compile
+
+    def compiling(graph: Any) -> Any:
+        compiled.extend(node.shape for name, node in graph.inputs.items() if name == "batch/inputs")
+        return real(graph)
+
+    monkeypatch.setattr(run.engine, "compile", compiling)
+    run.evaluate(data)
+    run.evaluate(cr.data.stream(data))
+    run.predict(images)
+    assert {shape[0] for shape in compiled} == {3, 1}
 
 
 def test_inputs_may_be_lists_and_of_any_float(run: cr.Run) -> None:

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 import chainrule as cr
-from chainrule.data import image_folders, wholes
+from chainrule.data import image_files, image_folders, wholes
 from chainrule.formats.folder import read_arrays
 from tests.cli.calling import Command
-from tests.data.pictures import photos
+from tests.data.pictures import photos, save
 
 TRAIN = ("--hidden", "4", "--size", "8x8", "--epochs", "2", "--augment", "flip", "--engine", "reference")
 
@@ -131,3 +131,62 @@ def test_parts_of_a_stream_are_those_of_the_data() -> None:
         cr.data.stream(lambda epoch: iter([(inputs, labels)]), classes=3).split()
     assert whole.labels is not None
     assert cr.data.stream((inputs, labels - 1), classes=3).labels is None  # they are refused as they come
+
+
+def test_a_folder_larger_than_memory_is_measured_as_one_that_fits(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file is read once for it, and no more of them at a time than a block."""
+    photos(Path("photos"), each=10)
+    command.works("train", "photos", *TRAIN, "--quiet")
+    photos(Path("others"), each=7, shape=(11, 9, 3))
+    asked = ("evaluate", "runs/photos-1", "others", "--metrics", "f1,recall_per_class")
+    in_memory = command.works(*asked)
+    assert "all 14 images of others" in in_memory
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)
+    read: list[Path] = []
+    whole = image_files.read_image
+
+    def reading(path: Path, *rest: Any, **more: Any) -> NDArray[np.uint8]:
+        read.append(path)
+        return whole(path, *rest, **more)
+
+    monkeypatch.setattr(image_files, "read_image", reading)
+    assert command.works(*asked) == in_memory
+    assert len(read) <= 14 + 14 + 5, "its head, all of it, and those that are drawn"
+    for one in ("look", "diagnose"):
+        assert "7 of all 14 images of others" in " ".join(command.works(one, "runs/photos-1", "others").split())
+    for one in ("report", "explain", "check"):
+        command.works(one, "runs/photos-1", "others")
+
+
+def test_runs_that_know_other_images_measure_large_folders_too(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digits that come along are rows of numbers up to 16."""
+    command.works("train", "digits", "--hidden", "8", "--epochs", "2", "--quiet", "--engine", "reference")
+    _, test = cr.data.load("digits")
+    for place in range(30):
+        shades = (test.inputs[place].reshape(8, 8).astype(int) * 255 // 16).astype(np.uint8)
+        assert test.targets is not None
+        save(Path("files") / str(test.targets[place]) / f"{place}.png", shades)
+    in_memory = command.works("evaluate", "runs/digits-1", "files")
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)
+    assert command.works("evaluate", "runs/digits-1", "files") == in_memory
+
+
+def test_a_damaged_file_among_those_to_be_measured(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos(Path("photos"), each=10)
+    command.works("train", "photos", *TRAIN, "--quiet")
+    photos(Path("others"), each=7)
+    cut = Path("others/dog/3.png")
+    cut.write_bytes(cut.read_bytes()[:-30])
+    for _ in ("in memory", "as a stream"):
+        said = command.refuses("evaluate", "runs/photos-1", "others")
+        assert "3.png: is damaged or cut short" in said
+        assert "leave out what is damaged: --skip-damaged" in said
+        told = " ".join(command.works("evaluate", "runs/photos-1", "others", "--skip-damaged").split())
+        assert "all 13 images of others; 1 damaged file left out: others/dog/3.png" in told
+        assert "of 13 right" in told
+        assert "--skip-damaged is for another folder" in command.refuses("evaluate", "runs/photos-1", "--skip-damaged")
+        monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)

@@ -15,6 +15,9 @@ OtherData: TypeAlias = Annotated[
     typer.Argument(metavar="DATA", help="Other data than the run's own test part.", show_default=False),
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Write the result only.")]
+SkipDamaged: TypeAlias = Annotated[
+    bool, typer.Option("--skip-damaged", help="Leave out image files of DATA that cannot be read, and say which.")
+]
 EngineName: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.arguments import OtherData, RunFolder
+from chainrule.cli.arguments import OtherData, RunFolder, SkipDamaged
 
 
 def check(
@@ -14,6 +14,7 @@ def check(
     data: OtherData = None,
     samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many samples the loss is taken over.")] = 8,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Chooses samples, directions and elements.")] = 0,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Check every gradient of a run by measuring it.
 
@@ -32,7 +33,7 @@ def check(
     from chainrule.cli.sources import data_for
 
     found = open_run(run)
-    chosen, _ = data_for(found, run, data, None)
+    chosen, _ = data_for(found, run, data, None, skip_damaged)
     result = found.check(chosen, samples=samples, seed=seed)
     say(str(result))
     if not result.passed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chainrule.cli.arguments import EngineName, OtherData
+from chainrule.cli.arguments import EngineName, OtherData, SkipDamaged
 from chainrule.errors import ConfigurationError, NotFiniteError, RunFileError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def diagnose(
         str | None, typer.Option(metavar="COLUMN", help="The column to predict; of DATA, if it has another name.")
     ] = None,
     engine: EngineName = None,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Say what goes wrong in a training: where, by what evidence, what helps.
 
@@ -63,7 +64,7 @@ def diagnose(
         if not Path(run).exists():
             raise RunFileError(f"there is no run folder {run}, and no data set of that name; there are {_names()}")
         found = open_run(Path(run), engine_name(engine))
-        samples, words = data_for(found, Path(run), data, target)
+        samples, words = data_for(found, Path(run), data, target, skip_damaged)
         told = f"{run}, after {found.epoch} epoch{'' if found.epoch == 1 else 's'}"
     say_entry("Run", told)
     say_entry("Data", words)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.arguments import OtherData, RunFolder
+from chainrule.cli.arguments import OtherData, RunFolder, SkipDamaged
 from chainrule.errors import ConfigurationError
 
 
@@ -20,6 +20,7 @@ def explain(
             metavar="NAME[I,J]", help='Which weight or bias, as "0.weight[3,2]".  [default: one that matters here]'
         ),
     ] = None,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Show how the gradient of one parameter came about.
 
@@ -41,7 +42,7 @@ def explain(
     from chainrule.cli.telling import telling_parameter
 
     found = open_run(run)
-    samples, words = data_for(found, run, data, None)
+    samples, words = data_for(found, run, data, None, skip_damaged)
     if not 0 <= sample < len(samples):
         raise ConfigurationError(f"--sample {sample}: there are samples 0 to {len(samples) - 1:,} in {words}")
     chosen = parameter or telling_parameter(found, samples, sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ AUGMENTATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "cutout": ("Cutout", (8,)), "noise": ("PixelNoise", (0.05,)), "mixup": ("Mixup", (0.2,)),
     "cutmix": ("CutMix", (1.0,)),
 }  # fmt: skip
-_BLOCK = 256  # so many files are read at a time
+_BLOCK, _BYTES = 256, 1 << 26  # so many files are read at a time, and no more bytes of pixels
 
 
 def image_size(value: str) -> tuple[int, int]:
@@ -140,10 +141,11 @@ def read_blocks(
     if fit is not None:
         form = replace(form, fit=one_of("--fit", fit, FITS))
     shape = run.spec.arrays["inputs"][0] if run.spec is not None else form.shape
-    for start in range(0, len(paths), _BLOCK):
+    block = max(1, min(_BLOCK, _BYTES // math.prod(form.shape)))
+    for start in range(0, len(paths), block):
         kept: list[Path] = []
         images: list[NDArray[Any]] = []
-        for path in paths[start : start + _BLOCK]:
+        for path in paths[start : start + block]:
             try:
                 images.append(read_image(path, form))
             except DataError as error:

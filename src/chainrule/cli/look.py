@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.arguments import EngineName, OtherData, RunFolder
+from chainrule.cli.arguments import EngineName, OtherData, RunFolder, SkipDamaged
 from chainrule.errors import ConfigurationError
 
 
@@ -33,6 +33,7 @@ def look(
         str, typer.Option(metavar="NAME", help="The map: pca, or t-sne (by scikit-learn, an extra).")
     ] = "pca",
     engine: EngineName = None,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Look inside a network: what it looks for, what it sees, where it errs.
 
@@ -73,7 +74,7 @@ def look(
     if output is not None:
         _drawable(output)
     found = open_run(run, engine_name(engine))
-    samples, words = data_for(found, run, data, None)
+    samples, words = data_for(found, run, data, None, skip_damaged)
     if not 0 <= sample < len(samples):
         raise ConfigurationError(f"--sample {sample}: there are samples 0 to {len(samples) - 1:,} in {words}")
     if label is not None and (found.classes is None or label not in found.classes):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.arguments import EngineName, OtherData, RunFolder
+from chainrule.cli.arguments import EngineName, OtherData, RunFolder, SkipDamaged
 
 
 def report(
@@ -20,6 +20,7 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Where to write it.  [default: report.html in RUN]")
     ] = None,
     engine: EngineName = None,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Write a page about a run: how it went, how well it does, how to do it again.
 
@@ -45,7 +46,7 @@ def report(
     if output is not None:
         writable(output)
     try:
-        samples, words = data_for(found, run, data, target)
+        samples, words = data_for(found, run, data, target, skip_damaged)
     except DataError as error:
         if data is not None:
             raise

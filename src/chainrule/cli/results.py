@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,12 +50,19 @@ class Answers:
         return [int(place) for place in np.argsort(true - others.max(axis=1), kind="stable")[:count]]
 
 
-def answers(run: Run, data: Dataset) -> Answers:
-    """What the run says of labelled samples."""
+def answers(run: Run, data: Dataset | Stream, metrics: Sequence[Metric] = ()) -> tuple[Answers, dict[str, float]]:
+    """What the run says of labelled samples, and what is measured of them, going through them once."""
     if data.labels is None:
         raise DataError(f"{data.name} has no labels")
-    scores = scores_of(run, data.inputs)
-    return Answers(scores, np.argmax(scores, axis=1), data.labels, is_probable(run))
+    said: list[NDArray[Any]] = []
+
+    def keep(targets: Any, probabilities: NDArray[Any], weights: Any) -> float:
+        said.append(probabilities)
+        return 0.0
+
+    measured = run.evaluate(data, metrics=[*metrics, keep])
+    scores = _scores(run, said[0])
+    return Answers(scores, np.argmax(scores, axis=1), data.labels, is_probable(run)), measured
 
 
 def is_probable(run: Run) -> bool:
@@ -67,34 +74,48 @@ def is_probable(run: Run) -> bool:
 
 def scores_of(run: Run, inputs: NDArray[Any]) -> NDArray[Any]:
     """A number a class, a probability where the loss makes them so; one output is that of the second of two classes."""
-    found = run.probabilities(inputs)
+    return _scores(run, run.probabilities(inputs))
+
+
+def _scores(run: Run, found: NDArray[Any]) -> NDArray[Any]:
     if found.shape[1] == 1:
         return np.concatenate([1 - found, found], axis=1)
     return found[:, : len(run.classes or ())]  # a unit without a class has no name to be called by
 
 
 def tell_results(
-    run: Run, data: Dataset, name: str, *, brief: bool = False, baseline: Dataset | Stream | None = None
+    run: Run,
+    data: Dataset | Stream,
+    name: str,
+    *,
+    metrics: Sequence[Metric] = (),
+    brief: bool = False,
+    baseline: Dataset | Stream | None = None,
 ) -> int | None:
     """Write how well the run does, and give the sample it mistook most, if there are classes."""
-    if len(data) == 0 or data.targets is None:
+    from chainrule.data import Dataset
+
+    if len(data) == 0 or (data.targets if isinstance(data, Dataset) else data.labels) is None:
         raise DataError("there is nothing to compare the predictions with")
-    if data.symbolic:
-        tell_language(run, data, name, baseline)
+    if isinstance(data, Dataset) and (data.symbolic or run.classes is None or data.labels is None):
+        if data.symbolic:
+            tell_language(run, data, name, baseline)
+        else:
+            _tell_regression(run, data, name, None if baseline is None else some_of(baseline))
+        if metrics:
+            _tell_metrics(run, run.evaluate(data, metrics=metrics), metrics, data.weights is not None, brief)
         return None
-    if run.classes is None or data.labels is None:
-        _tell_regression(run, data, name, None if baseline is None else some_of(baseline))
-        return None
-    found = answers(run, data)
-    right, whole = int((found.chosen == found.labels).sum()), len(data)
-    measured = run.evaluate(data)
+    assert run.classes is not None
+    found, measured = answers(run, data, metrics)
+    weighted = isinstance(data, Dataset) and data.weights is not None
+    right, whole = int(np.sum(found.chosen == found.labels)), len(data)
     line = f"{right:,} of {whole:,} right: accuracy {share(right, whole)}, loss {figure(measured['loss'])}"
-    if data.weights is not None:
+    if weighted:
         line += f"; by the weights of the samples, accuracy {measured['accuracy']:.2%}"
     paragraphs = [line]
     if baseline is not None and baseline.labels is not None and not brief:
         common = int(np.bincount(baseline.labels).argmax())
-        hits = int((data.labels == common).sum())
+        hits = int(np.sum(found.labels == common))
         paragraphs.append(f"(saying {run.classes[common]!r} every time would give {share(hits, whole)})")
     say_entry(name, *paragraphs)
     if not brief:
@@ -104,17 +125,21 @@ def tell_results(
         matrix = confusion_matrix(found.labels, found.scores, classes=run.classes)
         say_all(matrix.lines(width(), "·" if shows("·") else "."))
         _draw_least_sure(run, data, found)
+    if metrics:
+        _tell_metrics(run, measured, metrics, weighted, brief)
     return found.least_sure(1)[0]
 
 
-def _draw_least_sure(run: Run, data: Dataset, found: Answers) -> None:
+def _draw_least_sure(run: Run, data: Dataset | Stream, found: Answers) -> None:
     assert run.classes is not None
-    shape = data.sample_shape if is_picture(data.sample_shape) else run.preparation.shape
-    if not is_picture(shape) or int(np.prod(shape)) != int(np.prod(data.sample_shape)):
+    some = some_of(data)  # of a stream, what is bright and what is dark is taken from its first samples
+    shape = some.sample_shape if is_picture(some.sample_shape) else run.preparation.shape
+    if not is_picture(shape) or int(np.prod(shape)) != int(np.prod(some.sample_shape)):
         return
     chosen = found.least_sure(_DRAWN)
-    low, high = float(data.inputs.min()), float(data.inputs.max())
-    pictures = [draw(data.inputs[place], shape, low, high) for place in chosen]
+    low, high = float(some.inputs.min()), float(some.inputs.max())
+    inputs = [some.inputs[place] if some is data else _sample(data, place) for place in chosen]
+    pictures = [draw(one, shape, low, high) for one in inputs]
     columns = len(pictures[0][0])
     captions = []
     for place in chosen:
@@ -128,6 +153,12 @@ def _draw_least_sure(run: Run, data: Dataset, found: Answers) -> None:
     say((f"The {len(chosen)} {what}", "bold"), ": what each is, what the network said and how sure it was")
     say()
     say_all(side_by_side(pictures, captions))
+
+
+def _sample(data: Any, place: int) -> NDArray[Any]:
+    """One sample of a stream of arrays, or of files."""
+    found: NDArray[Any] = data.source.sample(place)[0][0]
+    return found
 
 
 def _score(score: float, is_probability: bool) -> str:
@@ -172,9 +203,8 @@ def _determination(r2: float, wanted: NDArray[np.float64]) -> str:
     return f"R² {r2:.4f}{more}: 1 is perfect, 0 is no better than always saying the mean"
 
 
-def tell_metrics(run: Run, data: Dataset, wanted: Sequence[Metric], *, brief: bool = False) -> None:
+def _tell_metrics(run: Run, found: Mapping[str, float], wanted: Sequence[Metric], weighted: bool, brief: bool) -> None:
     """Write metrics: a line each, and a table of those that have a number a class."""
-    found = run.evaluate(data, metrics=wanted)
     single = {metric.name: found[metric.name] for metric in wanted if metric.name in found}
     several = [metric.name for metric in wanted if metric.name not in found]
     lines: list[Sequence[Piece]] = []
@@ -191,7 +221,7 @@ def tell_metrics(run: Run, data: Dataset, wanted: Sequence[Metric], *, brief: bo
             lines.append([(f"{_cut(one, 24):>{margin}}", "bold"), *cells])
     if not brief:
         say()
-        say(("Metrics", "bold"), ", by the weights of the samples" if data.weights is not None else "")
+        say(("Metrics", "bold"), ", by the weights of the samples" if weighted else "")
         say()
     say_all(lines)
     if any(math.isnan(value) for value in found.values()):

@@ -132,14 +132,32 @@ def spread_over(data: Dataset | Stream) -> Dataset:
     from chainrule.cli.texts import some_of
     from chainrule.data import Stream
     from chainrule.data.image_folders import hold_apart
+    from chainrule.data.wholes import Whole
 
-    if not isinstance(data, Stream) or data.preparation.images is None:
+    if not isinstance(data, Stream) or not isinstance(data.source, Whole):
         return some_of(data)
     return hold_apart(data, min(0.5, _LOOKED_AT / len(data)), 0)[1]
 
 
-def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tuple[Dataset, str]:
-    """The samples to look at, and what they are in words: the run's own test part, or data that were named."""
+def data_for(
+    run: Run, folder: Path, data: str | None, target: str | None, skip_damaged: bool = False
+) -> tuple[Dataset, str]:
+    """The samples to look at, as `all_for` has them, in memory: of a folder of images that is larger, some of it."""
+    found, words = all_for(run, folder, data, target, skip_damaged)
+    some = spread_over(found)
+    return some, words if some is found else f"{len(some):,} of {words}"
+
+
+def all_for(
+    run: Run, folder: Path, data: str | None, target: str | None, skip_damaged: bool = False
+) -> tuple[Dataset | Stream, str]:
+    """The samples to measure by, and what they are in words: the run's own test part, or data that were named.
+
+    Of a folder of images that is larger than memory it is a stream.
+    """
+    from_folder = data is not None and Path(data).is_dir() and not is_name(data) and not _same_source(run, data)
+    if skip_damaged and not from_folder:
+        raise ConfigurationError("--skip-damaged is for another folder of images than the run was trained on")
     if data is None:
         if target is not None:
             raise ConfigurationError("--target is for data that are named: chainrule evaluate RUN DATA --target COLUMN")
@@ -148,6 +166,8 @@ def data_for(run: Run, folder: Path, data: str | None, target: str | None) -> tu
     if _same_source(run, data):
         _, test = reopen(run, folder)
         return test, f"the test part of {run.name}: the rest of it is what this run was trained on"
+    if from_folder and run.preparation.text is None:
+        return _folder_like(run, Path(data), skip_damaged)
     return read_like(run, data, target, with_targets=True)
 
 
@@ -163,8 +183,6 @@ def read_like(run: Run, data: str, target: str | None, *, with_targets: bool) ->
             preparation = replace(preparation, target_name=target)
         found = read_prepared(_table(data), preparation, run.classes, with_targets=with_targets)
         return replace(found, preparation=run.preparation), f"all {len(found):,} rows of {data}"
-    if Path(data).is_dir():
-        return _folder_like(run, Path(data))
     from chainrule.data import load
 
     shaped = bool(run.source.get("as_images")) and is_name(data)
@@ -211,17 +229,26 @@ def _text_like(run: Run, data: str, target: str | None, *, with_targets: bool) -
     return replace(found, preparation=run.preparation), f"all {len(found):,} texts of {data}"
 
 
-def _folder_like(run: Run, folder: Path) -> tuple[Dataset, str]:
+def _folder_like(run: Run, folder: Path, skip_damaged: bool) -> tuple[Dataset | Stream, str]:
     """All images of a folder of one folder a class, in the form that a run knows."""
     from chainrule.cli.imaging import image_form, in_range
-    from chainrule.data import images
+    from chainrule.cli.seen_files import SeenFiles
+    from chainrule.data import Stream, stream
+    from chainrule.data.image_folders import read_or_stream
+    from chainrule.data.wholes import Whole
 
     form = image_form(run)
-    colour = "grey" if form.channels == 1 else "rgb"
-    found = images(folder, size=(form.height, form.width), colour=colour, fit=form.fit, classes=run.classes)
+    # In rows, if that is how the run sees them.
     shape = form.shape if run.spec is None else run.spec.arrays["inputs"][0]
-    inputs = in_range(run, found.inputs).reshape(len(found), *shape)  # in rows, if that is how the run sees them
-    return replace(found, inputs=inputs, preparation=run.preparation), f"all {len(found):,} images of {folder}"
+    found = read_or_stream(folder, form, run.classes, skip_damaged)
+    words = f"all {len(found):,} images of {folder}{f'; {found.note}' if found.note else ''}"
+    if not isinstance(found, Stream):
+        inputs = in_range(run, found.inputs).reshape(len(found), *shape)
+        return replace(found, inputs=inputs, preparation=run.preparation), words
+    assert isinstance(found.source, Whole)
+    files, *labels = found.source.parts
+    parts = (SeenFiles(files, run, shape), *labels)
+    return stream(parts, classes=run.classes, preparation=run.preparation, name=found.name), words
 
 
 def fingerprint(*parts: Dataset | Stream) -> str:

@@ -107,9 +107,20 @@ def open_images(
         try:
             return hold_apart(large, _TESTED, seed)
         except StreamError as error:
-            raise _with_advice(error) from None
+            raise with_advice(error) from None
     train = _as_dataset(place, survey, False, skip_damaged)
     return train.split(_TESTED, seed) if parts is None else (train, _tested(parts[1], train, settings))
+
+
+def read_or_stream(
+    folder: Path, form: ImageForm, classes: Sequence[str] | None, skip_damaged: bool
+) -> Dataset | Stream:
+    """A folder of images in a form that is known: a data set, or a stream if it takes more than ``MAXIMUM_BYTES``."""
+    size, colour = (form.height, form.width), "grey" if form.channels == 1 else "rgb"
+    survey = _surveyed(folder, size, colour, form.fit, classes, None, skip_damaged, MAXIMUM_PIXELS)
+    if survey.files.nbytes > MAXIMUM_BYTES:
+        return _as_stream(folder, _readable(folder, survey, classes is not None) if skip_damaged else survey)
+    return _as_dataset(folder, survey, classes is not None, skip_damaged)
 
 
 def hold_apart(whole: Stream, fraction: float, seed: int) -> tuple[Stream, Dataset]:
@@ -170,14 +181,15 @@ def _as_stream(folder: str | Path, survey: Survey) -> Stream:
     return found
 
 
-def _readable(folder: Path, survey: Survey) -> Survey:
+def _readable(folder: Path, survey: Survey, classes_given: bool = False) -> Survey:
     """Those of the files that can be decoded: each is, once."""
     kept: list[int] = []
     skipped: list[str] = []
     for _ in _decoded(survey.files, True, kept, skipped):
         pass
     found = survey.chosen(kept, [_told_skipped(skipped)] if skipped else [])
-    _refuse_lost_class(folder, found.listing)
+    if not classes_given:
+        _refuse_lost_class(folder, found.listing)
     return found
 
 
@@ -225,7 +237,7 @@ def _surveyed(
             headers[place] = read_header(path, maximum_pixels)
         except DataError as error:
             if not skip_damaged:
-                raise _with_advice(error) from None
+                raise with_advice(error) from None
             skipped.append(str(error))
     if not headers:
         raise DataError(f"{folder}: none of its {len(listing.paths):,} images can be read; the first: {skipped[0]}")
@@ -280,7 +292,7 @@ def _decoded(files: ImageFiles, skip_damaged: bool, kept: list[int], skipped: li
             image = files.read(place)
         except DataError as error:
             if not skip_damaged:
-                raise _with_advice(error) from None
+                raise with_advice(error) from None
             skipped.append(str(error))
             continue
         kept.append(place)
@@ -331,7 +343,8 @@ def _preparation(form: ImageForm) -> Preparation:
     return Preparation(scale=1.0 / 255.0, shape=shape, images=form)
 
 
-def _with_advice(error: ChainruleError) -> ChainruleError:
+def with_advice(error: ChainruleError) -> ChainruleError:
+    """What to do about a damaged file, said with it."""
     return DataError(f"{error}. Repair or remove it, or leave out what is damaged: skip_damaged=True")
 
 

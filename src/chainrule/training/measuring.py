@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,19 @@ from chainrule.training.feeding import Data, feed, refuse_other_data, refuse_oth
 from chainrule.training.loop import Training
 from chainrule.training.step import Step
 
-#: Samples that go through the network at once.
+#: Samples that go through the network at once, at most.
 CHUNK = 1024
+#: No more numbers than this go in at once: what the layers give of large images takes many times as much.
+_NUMBERS = 1 << 22
+
+
+def rows_at_once(shapes: Iterable[tuple[int, ...]]) -> int:
+    """How many samples, of arrays of these shapes, go through the network at once, so that memory is bounded.
+
+    >>> rows_at_once([(28, 28), ()]), rows_at_once([(224, 224, 3), ()])
+    (1024, 27)
+    """
+    return max(1, min(CHUNK, _NUMBERS // max(1, sum(map(math.prod, shapes)))))
 
 
 class Measurable(Training):
@@ -111,7 +123,8 @@ class Measurable(Training):
         """The rows of each block, and their numbers a sample: in blocks, so that memory is bounded."""
         spec, arrays = feed(data, self.preparation, self.classes)
         preparing = {f"data/{name}": array for name, array in arrays.items() if name not in spec.arrays}
-        for rows in data.blocks(CHUNK) if isinstance(data, Stream) else _blocks(spec, arrays):
+        most = rows_at_once(shape for shape, _ in spec.arrays.values())
+        for rows in data.blocks(most) if isinstance(data, Stream) else _blocks(spec, arrays, most):
             size = len(next(iter(rows.values())))
             place = (key or id(function), size, repr(sorted(spec.arrays.items())))
             if place not in self._measures or (self._measures[place][0] is not function and key is None):
@@ -146,6 +159,6 @@ class Measurable(Training):
         return feed(data, self.preparation, self.classes)
 
 
-def _blocks(spec: DataSpec, arrays: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    for start in range(0, spec.samples, CHUNK):
-        yield {name: array[start : start + CHUNK] for name, array in arrays.items() if name in spec.arrays}
+def _blocks(spec: DataSpec, arrays: Mapping[str, Array], most: int) -> Iterator[dict[str, Array]]:
+    for start in range(0, spec.samples, most):
+        yield {name: array[start : start + most] for name, array in arrays.items() if name in spec.arrays}

@@ -19,7 +19,7 @@ from chainrule.losses import Loss
 from chainrule.training.batch import Batch
 from chainrule.training.building import build_measure
 from chainrule.training.feeding import feed, looks_at_inputs, refuse_other_inputs
-from chainrule.training.measuring import CHUNK, Measurable
+from chainrule.training.measuring import Measurable, rows_at_once
 from chainrule.training.step import StepState
 
 _ROWS = "batch/inputs"
@@ -61,10 +61,11 @@ class Predictor:
         self._programs: dict[tuple[str, int, np.dtype[Any]], _Known] = {}
         self._plain, self._shape = not setting.preparation.symbols, setting.shape
         self._looks = looks_at_inputs(setting.model)
+        self._most = rows_at_once([setting.shape])
 
-    def __call__(self, name: str, inputs: Any, state: Mapping[str, Array], most: int) -> Array:
-        """The "outputs" or the "probabilities", (samples, …), in blocks of so many samples at most."""
-        rows = inputs
+    def __call__(self, name: str, inputs: Any, state: Mapping[str, Array]) -> Array:
+        """The "outputs" or the "probabilities", (samples, …), in blocks that memory bears."""
+        rows, most = inputs, self._most
         if not (
             self._plain
             and type(rows) is np.ndarray
@@ -196,7 +197,7 @@ class Predictive(Measurable):
         predictor = self._predictor
         if predictor is None or predictor.setting != setting:
             predictor = self._predictor = Predictor(Setting(*setting), self.known_layers())
-        return predictor(name, inputs, self.arrays, CHUNK)
+        return predictor(name, inputs, self.arrays)
 
 
 def _is_finite(array: Array) -> bool:
