@@ -211,7 +211,7 @@ def prepared(case: str, folder: Path) -> None:
 
 
 REFUSED = {
-    "loose": r"a\.png lie beside the folders of the classes, cat and so on",
+    "loose": r"a\.png lies beside the folders of the classes, cat and so on",
     "deep": r"cat.small: a folder in the folder of a class",
     "empty class": r"eel: there are no images of this class; remove the folder",
     "linked folder": r"eel: is a link that leads out of photos",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule.cli.arguments import SkipDamaged
 from chainrule.cli.imaging import image_options, make_augmentation
 from chainrule.errors import ConfigurationError
 
@@ -26,6 +27,7 @@ def augment(
     size: Annotated[str | None, typer.Option(metavar="HxW", help="As for train, of a folder of images.")] = None,
     colour: Annotated[str | None, typer.Option(metavar="NAME", help="As for train: grey or rgb.")] = None,
     fit: Annotated[str | None, typer.Option(metavar="NAME", help="As for train: crop or stretch.")] = None,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Draw what augmentations make of images: each as it is, and changed.
 
@@ -51,7 +53,7 @@ def augment(
             raise ConfigurationError(f"--{name} is a whole number from {least} to {most}, not {value}")
     writable(output)
     parts = make_augmentation(augment)
-    options = image_options({"size": size, "colour": colour, "fit": fit})
+    options = image_options({"size": size, "colour": colour, "fit": fit, "skip_damaged": skip_damaged})
     found, _, _ = open_data(data, None, [], None, images=options, as_images=True)
     train = spread_over(found)
     # Spread over all of them: folders come class by class.

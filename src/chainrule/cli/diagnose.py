@@ -57,7 +57,7 @@ def diagnose(
     if _is_data(run):
         if data is not None:
             raise ConfigurationError(f"{run} is no run, so it takes no other data: chainrule diagnose RUN DATA")
-        found, samples = _tried(run, target, engine_name(engine))
+        found, samples = _tried(run, target, engine_name(engine), skip_damaged)
         told = f"none: the network that train would make, after {len(found.history)} steps"
         words = f"the part of {run} that train would learn from"
     else:
@@ -87,12 +87,13 @@ def _is_data(name: str) -> bool:
     return is_name(name) or Path(name).suffix.lower() in (*TABLES, ".npz")
 
 
-def _tried(data: str, target: str | None, engine: str | None) -> tuple[Run, Dataset]:
+def _tried(data: str, target: str | None, engine: str | None, skip_damaged: bool) -> tuple[Run, Dataset]:
     """A network as train would make it, after a few steps, and what it learned from."""
     from chainrule.cli.sources import spread_over
     from chainrule.cli.training import Plan, untrained
 
-    run, (part, _, _) = untrained(data, {} if target is None else {"target": target}, Plan(), engine)
+    settings = {"target": target, "skip_damaged": skip_damaged}
+    run, (part, _, _) = untrained(data, {name: value for name, value in settings.items() if value}, Plan(), engine)
     with contextlib.suppress(NotFiniteError):  # which the diagnosis speaks of
         run.fit(part, steps=_STEPS, progress=False)
     return run, spread_over(part)

@@ -74,7 +74,7 @@ def look(
     if output is not None:
         _drawable(output)
     found = open_run(run, engine_name(engine))
-    samples, words = data_for(found, run, data, None, skip_damaged)
+    samples, words = data_for(found, run, data, None, skip_damaged, labelled=False)
     if not 0 <= sample < len(samples):
         raise ConfigurationError(f"--sample {sample}: there are samples 0 to {len(samples) - 1:,} in {words}")
     if label is not None and (found.classes is None or label not in found.classes):

@@ -139,21 +139,45 @@ def spread_over(data: Dataset | Stream) -> Dataset:
     return hold_apart(data, min(0.5, _LOOKED_AT / len(data)), 0)[1]
 
 
+def refuse_unlabelled(samples: Dataset | Stream, data: str | None) -> None:
+    """Raise for images of which nobody says what they are."""
+    from chainrule.data import Stream
+
+    known = samples.labels if isinstance(samples, Stream) else samples.targets
+    if known is None:
+        raise DataError(
+            f"{data}: all its images lie in one folder, so nothing says of which class each is. Put those of a class "
+            "into a folder of its name; `chainrule predict` needs no classes"
+        )
+
+
 def data_for(
-    run: Run, folder: Path, data: str | None, target: str | None, skip_damaged: bool = False
+    run: Run,
+    folder: Path,
+    data: str | None,
+    target: str | None,
+    skip_damaged: bool = False,
+    *,
+    labelled: bool = True,
 ) -> tuple[Dataset, str]:
     """The samples to look at, as `all_for` has them, in memory: of a folder of images that is larger, some of it."""
-    found, words = all_for(run, folder, data, target, skip_damaged)
+    found, words = all_for(run, folder, data, target, skip_damaged, labelled=labelled)
     some = spread_over(found)
     return some, words if some is found else f"{len(some):,} of {words}"
 
 
 def all_for(
-    run: Run, folder: Path, data: str | None, target: str | None, skip_damaged: bool = False
+    run: Run,
+    folder: Path,
+    data: str | None,
+    target: str | None,
+    skip_damaged: bool = False,
+    *,
+    labelled: bool = True,
 ) -> tuple[Dataset | Stream, str]:
     """The samples to measure by, and what they are in words: the run's own test part, or data that were named.
 
-    Of a folder of images that is larger than memory it is a stream.
+    Of a folder of images that is larger than memory it is a stream. It has to be ``labelled``, if that is asked.
     """
     from_folder = data is not None and Path(data).is_dir() and not is_name(data) and not _same_source(run, data)
     if skip_damaged and not from_folder:
@@ -167,7 +191,10 @@ def all_for(
         _, test = reopen(run, folder)
         return test, f"the test part of {run.name}: the rest of it is what this run was trained on"
     if from_folder and run.preparation.text is None:
-        return _folder_like(run, Path(data), skip_damaged)
+        found, words = _folder_like(run, Path(data), skip_damaged)
+        if labelled:
+            refuse_unlabelled(found, data)
+        return found, words
     return read_like(run, data, target, with_targets=True)
 
 
@@ -355,7 +382,7 @@ def _is_image_options(options: Any) -> bool:
 
 def _same_source(run: Run, data: str) -> bool:
     own = run.source.get("data")
-    return own is not None and (data == own or (not is_name(data) and str(Path(data).resolve()) == own))
+    return own is not None and (data == own or (not is_name(data) and os.path.realpath(data) == own))
 
 
 def _told(classes: tuple[str, ...] | None) -> str:

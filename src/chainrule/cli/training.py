@@ -15,7 +15,7 @@ from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
-from chainrule.cli.sources import hold_out, not_counted_again, open_data, reopen
+from chainrule.cli.sources import hold_out, not_counted_again, open_data, refuse_unlabelled, reopen
 from chainrule.cli.texts import is_file, some_of, text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
@@ -147,6 +147,8 @@ def untrained(
         as_images=wants_images(changes),
         text=text_options(settings, data),
     )
+    if train.preparation.images is not None:
+        refuse_unlabelled(train, data)
     known = some_of(train)
     train.check_trainable()
     seed = settings.get("seed", 0)

@@ -96,7 +96,8 @@ def _opened(path: Path, maximum_pixels: int, whole: bool = False) -> Iterator[Im
             if width * height > maximum_pixels:
                 raise DataError(
                     f"{path}: is {width:,}×{height:,} pixels; up to {maximum_pixels:,} are read, since a small "
-                    "file may claim any size. If it is meant, raise maximum_pixels"
+                    "file may claim any size. If it is meant, make the image smaller, or, in Python, raise "
+                    "maximum_pixels"
                 )
             if width * height == 0:
                 raise DataError(f"{path}: is {width}×{height} pixels, so there is nothing in it")
@@ -109,8 +110,8 @@ def _opened(path: Path, maximum_pixels: int, whole: bool = False) -> Iterator[Im
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"{path}: too large an image for Pillow ({error}). If it is meant, raise PIL.Image.MAX_IMAGE_PIXELS and "
-            "maximum_pixels"
+            f"{path}: too large an image for Pillow ({str(error).partition(',')[0]}). If it is meant, make the image "
+            "smaller, or, in Python, raise PIL.Image.MAX_IMAGE_PIXELS and maximum_pixels"
         ) from error
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file any more") from error

@@ -228,6 +228,11 @@ def _surveyed(
     if type(maximum_pixels) is not int or maximum_pixels < 1:
         raise ConfigurationError(f"maximum_pixels is a whole number above 0, not {maximum_pixels!r}")
     ImageForm(1, 1, 1, fit)  # before files are looked at
+    if wanted is not None and wanted[0] * wanted[1] > maximum_pixels:
+        raise ConfigurationError(
+            f"images of {wanted[0]:,}×{wanted[1]:,} pixels are more than {maximum_pixels:,}, and each would be made so "
+            "large; give a smaller size, or raise maximum_pixels"
+        )
     folder = Path(folder)
     listing = list_images(folder, classes, labels)
     headers: dict[int, Header] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +47,7 @@ def list_images(
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    entries, root = _entries(folder), folder.resolve()
+    entries, root = _entries(folder), Path(os.path.realpath(folder))
     for entry in entries:
         _refuse_escape(entry, root)
     folders = [entry for entry in entries if entry.is_dir()]
@@ -63,9 +64,10 @@ def list_images(
             f"{folder}: labels= is for images in one folder; here each class has a folder, {folders[0].name}"
         )
     if files:
+        lie = f"and {len(files) - 1:,} others lie" if len(files) > 1 else "lies"
         raise DataError(
-            f"{folder}: {files[0].name}{f' and {len(files) - 1:,} others' * (len(files) > 1)} lie beside the folders "
-            f"of the classes, {folders[0].name} and so on; put each image into the folder of its class"
+            f"{folder}: {files[0].name} {lie} beside the folders of the classes, {folders[0].name} and so on; put each "
+            "image into the folder of its class"
         )
     names = _in_order(folder, [entry.name for entry in folders], classes)
     paths: list[Path] = []
@@ -108,8 +110,10 @@ def _images(entries: list[Path]) -> tuple[list[Path], list[str]]:
 
 
 def _refuse_escape(entry: Path, root: Path) -> None:
-    if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-        raise DataError(f"{entry}: is a link that leads out of {root.name}, to {entry.resolve()}; copy what it means")
+    if entry.is_symlink():
+        meant = Path(os.path.realpath(entry))  # where it leads in a circle, that is told when it is read
+        if not meant.is_relative_to(root):
+            raise DataError(f"{entry}: is a link that leads out of {root.name}, to {meant}; copy what it means")
 
 
 def _in_order(folder: Path, there: list[str], classes: Sequence[str] | None) -> tuple[str, ...]:
