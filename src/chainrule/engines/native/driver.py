@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chainrule.engines.native import recalling
 from chainrule.engines.native.blocking import Chain, chains
 from chainrule.engines.native.contraction import by_tiles
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
@@ -48,6 +50,8 @@ class Module:
     #: Whether one core does the parts of all, one after the other wherever they need not wait: "forwards", from the
     #: first to the last, or "backwards".
     one_by_one: str = ""
+    #: Whether lines that other cores have read may be recalled before they are written.
+    recalls: bool = False
 
     def call(self, w: Writer, roots: Group, read: Sequence[Node], arguments: str, kernel: Kernel) -> None:
         """Write a call of a kernel for these nodes."""
@@ -96,7 +100,7 @@ class Block:
         feeds: Mapping[Node, Node] | None = None,
         times: int = 1,
     ) -> None:
-        self.outputs, self.module, self.targets = outputs, module, targets
+        self.outputs, self.module, self.targets, self.given = outputs, module, targets, given
         self.stored = stored_nodes(outputs, given)
         order = [node for node in topological(outputs, stop=set(given)) if node in self.stored]
         maps = without_inner(groups(order, self.stored), self.stored, outputs)
@@ -131,6 +135,12 @@ class Block:
         self.lifetimes = self._lifetimes()
         offsets, self.size = plan(list(self.lifetimes.values()))
         self.offsets = dict(zip(self.lifetimes, offsets, strict=True))
+        #: What is written where other cores have read since, and is therefore recalled first.
+        self.lent: set[Node] = set()
+        if module.recalls and self.shared:
+            self.lent |= recalling.lent(self, feeds or {})
+            for stack in [node for node in self.lent if node.op == "stack" and node.inputs[0] in self.bodies]:
+                self.bodies[stack.inputs[0]].block.lent.add(stack.attributes["node"])
 
     def _parts(self, cores: int, feeds: Mapping[Node, Node]) -> dict[Group, Share | None]:
         axes = divided(self.outputs, feeds, cores)
@@ -216,7 +226,7 @@ class Block:
                 places[node] = w.emit(f"getelementptr inbounds i8, ptr {arena}, i64 {offset}")
         ends: dict[Node, list[str]] = {}
         for phase in self._phases():
-            for core in self._cores():
+            for core in self.cores():
                 for chain in phase:
                     group = chain.groups[0]
                     node = group[0]
@@ -259,7 +269,8 @@ class Block:
         after = w.emit(f"udiv i64 {w.mul(w.add(core, 1), part.count)}, {cores}")
         return begin, w.emit(f"call i64 @llvm.smin.i64(i64 {w.mul(after, part.unit)}, i64 {part.size})")
 
-    def _cores(self) -> Sequence[str | int]:
+    def cores(self) -> Sequence[str | int]:
+        """The cores whose parts are written, one after the other."""
         if not (self.module.one_by_one and self.shared):
             return ["%core"]
         return range(self.module.cores)[:: -1 if self.module.one_by_one == "backwards" else 1]
@@ -273,6 +284,19 @@ class Block:
                 found.append([])
             found[-1].append(chain)
         return found
+
+    def copy(self, w: Writer, target: str, source: str, node: Node, part: Share | None, core: str | int) -> None:
+        """Copy a node's array: each core its part, or the first all of it."""
+        if part is None or not self.shared:
+            with self.alone(w, core):
+                copy(w, target, source, size_in_bytes(node))
+            return
+        inner = math.prod(node.shape[part.axis + 1 :]) * BYTES[node.dtype]
+        begin, end = (w.mul(bound, inner) for bound in self._bounds(w, part, core))
+        with w.loop(math.prod(node.shape[: part.axis])) as (row, _):
+            first = w.add(w.mul(row, node.shape[part.axis] * inner), begin)
+            ends = [w.emit(f"getelementptr inbounds i8, ptr {place}, i64 {first}") for place in (target, source)]
+            copy(w, ends[0], ends[1], w.sub(end, begin))
 
     @contextlib.contextmanager
     def alone(self, w: Writer, core: str | int = "%core") -> Iterator[None]:
@@ -303,6 +327,10 @@ class Block:
                 self.module.call(w, group, read, ", ".join(arguments), known)
             return
         begin, end = bounds or self._bounds(w, part, core)
+        for node in group:
+            if node in self.lent:
+                call = recalling.recall_call(w, node, places[node], part, (begin, end))
+                self.module.timed(w, call, len(self.module.calls))
         self.module.call(w, group, read, ", ".join([*arguments, f"i64 {begin}", f"i64 {end}"]), known)
 
     def _scan(self, w: Writer, scan: Node, places: Mapping[Node, str]) -> list[str]:
@@ -341,11 +369,12 @@ class Block:
                 else:
                     targets[node] = body.buffer(w, places[scan], node, side)
             inner = body.block.write(w, places[scan], given, targets)
+            kept = {inside: _slice(w, places[stack], time, size_in_bytes(inside)) for inside, stack in stacks.items()}
+            kept = {inside: place for inside, place in kept.items() if inside not in body.block.targets}
+            for one in body.block.cores():
+                for inside, place in kept.items():
+                    body.block.copy(w, place, inner[inside], inside, body.parts.get(inside), one)
             with body.block.alone(w):
-                for inside, stack in stacks.items():
-                    if inside not in body.block.targets:
-                        size = size_in_bytes(inside)
-                        copy(w, _slice(w, places[stack], time, size), inner[inside], size)
                 for number, node in body.copied.items():
                     copy(w, body.buffer(w, places[scan], number, side), inner[node], size_in_bytes(node))
             if body.block.shared and not self.module.one_by_one:
@@ -371,6 +400,8 @@ class Body:
         self.copied = {
             number: node for number, node in enumerate(following) if node in given and not _is_param(node, number)
         }
+        #: How each carry is divided when it is written, the turn before.
+        self.parts = self._carried(scan)
         self.size = self.block.size
         self._buffers: dict[Node | int, tuple[int, int]] = {}
         wanted: list[tuple[Node | int, Node]] = [(node, node) for node in targets if node not in taken]
@@ -378,6 +409,13 @@ class Body:
             size = aligned(size_in_bytes(node))
             self._buffers[key] = self.size, size
             self.size += 2 * size
+
+    def _carried(self, scan: Node) -> dict[Node, Share | None]:
+        parts = {node: self.block.shares[group] for group in self.block.groups for node in group}
+        carries = [node for node in self.block.given if node.op == "param"]
+        numbers = [(node, node.attributes["index"]) for node in carries]
+        following = scan.attributes["next"]
+        return {node: parts.get(following[number]) for node, number in numbers if number < scan.attributes["n_carry"]}
 
     def buffer(self, w: Writer, arena: str, key: Node | int, side: str | int) -> str:
         """Where a carry is written in a turn."""
@@ -393,7 +431,7 @@ def _slice(w: Writer, base: str, time: str | int, size: int) -> str:
     return w.emit(f"getelementptr inbounds i8, ptr {base}, i64 {w.mul(time, size)}")
 
 
-def copy(w: Writer, target: str, source: str, size: int) -> None:
+def copy(w: Writer, target: str, source: str, size: Value) -> None:
     """Copy some bytes."""
     if size:
         w.write(f"call void @llvm.memmove.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)")

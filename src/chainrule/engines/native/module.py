@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from chainrule.engines.native import recalling
 from chainrule.engines.native.dividing import feeds_of
 from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
 from chainrule.engines.native.machine import ATTRIBUTES, Target, host
@@ -59,6 +60,7 @@ def write_module(
         profile=profile,
         cores=cores,
         one_by_one=one_by_one,
+        recalls=cores > 1 and not one_by_one and recalling.known(target.triple, target.features),
     )
     given = {node: f"%input{number}" for number, node in enumerate(inputs.values())} | module.constants
     block = Block(list(dict.fromkeys(outputs)), given, module, targets=set(outputs), feeds=feeds_of(graph))
@@ -68,7 +70,11 @@ def write_module(
     parts.append(definitions({name for name in module.functions if not name.startswith("declare")}))
     for (parameters, body), name in module.kernels.items():
         parts.append(f"define internal void @{name}({parameters}) noinline #0 {{\nentry:\n{body}\n}}")
-    parts += [driver, repeating(target.triple), f"attributes #0 = {{ {ATTRIBUTES} }}", loop_hints()]
+    tried = ""
+    if "@recall(" in driver:
+        block.size = max(block.size, recalling.TRIED)
+        tried = recalling.recalling(block.seconds)
+    parts += [driver, repeating(target.triple, tried), f"attributes #0 = {{ {ATTRIBUTES} }}", loop_hints()]
     return Written(graph, "\n\n".join(parts), target, block, inputs, constants, resident)
 
 

@@ -64,6 +64,7 @@ entry:
   %mode = alloca i32, align 4
   %flush = alloca i32, align 4
   {flush}
+  {attempt}
   br label %turn
 turn:
   %done = phi i64 [ 0, %entry ], [ %after, %next ]
@@ -155,11 +156,15 @@ declare void @llvm.aarch64.set.fpcr(i64)""",
 }
 
 
-def repeating(triple: str) -> str:
-    """The text of the barrier, of the loop over runs and of single runs, for a processor."""
+def repeating(triple: str, recalling: str = "") -> str:
+    """The text of the barrier, of the loop over runs and of single runs, for a processor.
+
+    ``recalling`` is the text of what is tried before a call, if anything is.
+    """
     first = triple.split("-")[0]
     kind = "x86" if first in ("x86_64", "i686") else "arm" if first in ("aarch64", "arm64") else ""
     pause, flush, restore, declared = _KINDS[kind]
     barrier = _BARRIER.format(pause=pause, turn=TURN, give=YIELD, patience=_PATIENCE)
-    repeat = _REPEAT.format(flush=flush, restore=restore, finished=FINISHED, kept=RESULT)
-    return declared + barrier + repeat + lingering(pause)
+    attempt = "call void @attempt(i64 %count, ptr %arena, i64 %core, i64 %cores, ptr %sync)" if recalling else ""
+    repeat = _REPEAT.format(flush=flush, restore=restore, attempt=attempt, finished=FINISHED, kept=RESULT)
+    return declared + barrier + recalling + repeat + lingering(pause)
