@@ -56,15 +56,42 @@ def test_what_is_held_out_takes_no_more_than_it_may(command: Command, small_memo
     assert "photos: 81 samples to train on, 9 for validation, 10 for the test" in told
 
 
-def test_a_test_part_of_its_own(command: Command, small_memory: pytest.MonkeyPatch) -> None:
-    """It is read into memory, so it has to fit in there."""
+def test_a_test_part_of_its_own(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a stream where it is too large, measured whole, and the page about the run shows some of it."""
     photos(Path("photos/train"), each=20)
     photos(Path("photos/test"), each=5)
-    assert "up to 1 are read into memory" in command.refuses("train", "photos", *TRAIN)
-    small_memory.setattr(image_folders, "MAXIMUM_BYTES", 8 * 8 * 3 * 10)
-    assert "36 samples to train on, none for validation, 10 for the test" not in command.works(
-        "train", "photos", *TRAIN
+    in_memory = command.works("train", "photos", *TRAIN, "--validation", "0", "--quiet", "--output", "first")
+    measured = command.works("evaluate", "first").split("Result")[1]
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 8 * 8 * 3 * 10)
+    assert "none for validation, 10 for the test" in command.works("train", "photos", *TRAIN, "--validation", "0")
+    monkeypatch.setattr(image_folders, "MAXIMUM_BYTES", 1)
+    told = command.works("train", "photos", *TRAIN, "--validation", "0", "--output", "second")
+    assert "none for validation, 10 for the test" in " ".join(told.split())
+    assert in_memory.splitlines()[0] in told
+    assert "5 of the 10 samples of the test part" in Path("second/report.html").read_text()
+    assert "explain second --sample 0" in told
+    assert command.works("evaluate", "second").split("Result")[1] == measured
+    for one in ("look", "diagnose", "check", "explain"):
+        command.works(one, "second")
+    command.works("train", "--resume", "second", "--epochs", "3", "--quiet")
+
+
+def test_a_test_part_that_is_damaged_loses_no_training(command: Command, small_memory: pytest.MonkeyPatch) -> None:
+    small_memory.setattr(wholes, "_BYTES", 3 * 8 * 8 * 3)  # three images are read at a time
+    photos(Path("photos/train"), each=20)
+    cut = photos(Path("photos/test"), each=5) / "dog" / "3.png"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-20])
+    said = " ".join(command.refuses("train", "photos", *TRAIN, "--quiet").split())
+    assert "3.png: is damaged or cut short" in said
+    assert (
+        "The run is trained, and saved in runs/photos-1. When the image is what it was again: chainrule evaluate"
+        in said
     )
+    cut.write_bytes(whole)
+    assert "of 10 right" in command.works("evaluate", "runs/photos-1")
+    cut.write_bytes(whole[:-20])
+    assert "of 9 right" in command.works("train", "photos", *TRAIN, "--quiet", "--skip-damaged")
 
 
 def test_damaged_files_are_named_or_left_out(command: Command, small_memory: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def open_data(
     as_images: bool = False,
     text: Mapping[str, Any] | None = None,
     form: TextForm | None = None,
-) -> tuple[Dataset | Stream, Dataset, dict[str, Any]]:
+) -> tuple[Dataset | Stream, Dataset | Stream, dict[str, Any]]:
     """Training and test part of a name, a file or a folder, and what has to be remembered to find them again.
 
     ``images`` says how the files of a folder become images; ``as_images`` keeps samples that are images in their shape;
@@ -73,7 +73,7 @@ def open_data(
     return train, test, source
 
 
-def reopen(run: Run, folder: Path) -> tuple[Dataset | Stream, Dataset]:
+def reopen(run: Run, folder: Path) -> tuple[Dataset | Stream, Dataset | Stream]:
     """The data that a run was trained on; DataError if they are gone, or are not the same any more."""
     source = run.source
     if not isinstance(source.get("data"), str):
@@ -325,12 +325,14 @@ def _path_of(streamed: Stream) -> Path:
     return windows_of(streamed).file.path
 
 
-def _held(train: Dataset | Stream, test: Dataset) -> str:
+def _held(train: Dataset | Stream, test: Dataset | Stream) -> str:
     """How many samples, of what: to say what is missing, or was changed."""
     from chainrule.data import Stream
 
     if isinstance(train, Stream) and train.preparation.images is None:
         return f"{_path_of(train).stat().st_size:,} bytes of text"
+    if isinstance(test, Stream):
+        return f"{len(train) + len(test):,} samples of {list(test.arrays['inputs'][0])}"
     same = test.inputs is getattr(train, "inputs", None)
     return f"{len(train) + (0 if same else len(test)):,} samples of {list(test.sample_shape)}"
 

@@ -26,7 +26,7 @@ _STREAMED_IMAGES = (
 )
 
 
-def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset) -> None:
+def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset | Stream) -> None:
     """How many samples of what, what they are for, and what the target was taken for."""
     known = some_of(part)
     shape = part.preparation.shape or known.sample_shape
@@ -35,7 +35,7 @@ def tell_data(part: Dataset | Stream, validation: Dataset | None, test: Dataset)
     each = points if len(shape) > 1 else f"{shape[0]:,} {unit}{'s' if shape[0] > 1 else ''}"
     held = f"{len(validation):,} for validation" if validation is not None else "none for validation"
     streamed = _STREAMED if part.preparation.images is None else _STREAMED_IMAGES
-    tested = "the same for the test" if test.inputs is known.inputs else f"{len(test):,} for the test"
+    tested = "the same for the test" if some_of(test).inputs is known.inputs else f"{len(test):,} for the test"
     counts = f"{len(part):,} samples to train on, {held}, {tested}; {each} a sample"
     say_entry("Data", f"{part.name}: {counts}", *([streamed] if known is not part else []))
     scaled = [] if part.preparation.target.changes_nothing else [_SCALED]

@@ -15,7 +15,7 @@ from chainrule.cli.imaging import image_options, make_augmentation, wants_images
 from chainrule.cli.models import named_model
 from chainrule.cli.running import claim_folder, command, open_run, termination
 from chainrule.cli.screen import say
-from chainrule.cli.sources import hold_out, not_counted_again, open_data, refuse_unlabelled, reopen
+from chainrule.cli.sources import hold_out, not_counted_again, open_data, refuse_unlabelled, reopen, spread_over
 from chainrule.cli.texts import is_file, some_of, text_model, text_options
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError, RunFileError, StreamError
 
@@ -106,7 +106,7 @@ class Session:
     plan: Plan
     part: Dataset | Stream
     validation: Dataset | None
-    test: Dataset
+    test: Dataset | Stream
     quiet: bool
 
 
@@ -126,7 +126,7 @@ def start(data: str, settings: Mapping[str, Any], plan: Plan, output: Path | Non
 
 def untrained(
     data: str, settings: Mapping[str, Any], plan: Plan, engine: str | Engine | None
-) -> tuple[Run, tuple[Dataset | Stream, Dataset | None, Dataset]]:
+) -> tuple[Run, tuple[Dataset | Stream, Dataset | None, Dataset | Stream]]:
     """A run before its first step, of what the options say, and its data: to train on, held out, and for the test."""
     from chainrule.fitting import prepare
     from chainrule.optimizers.schedules import steps_per_epoch
@@ -291,16 +291,24 @@ def finish(session: Session, watching: Sequence[Callback] = ()) -> int:
     saved = saving.saved or folder
     if not session.quiet:
         say()
-    worst = tell_results(run, session.test, "Test", brief=session.quiet, baseline=session.part)
+    try:
+        worst = tell_results(run, session.test, "Test", brief=session.quiet, baseline=session.part)
+        looked_at = spread_over(session.test)
+    except StreamError as error:
+        raise StreamError(
+            f"{error}.\nThe run is trained, and saved in {saved}. When the image is what it was again: "
+            f"{command('evaluate', saved)}"
+        ) from error
     report: Path | None = None
     try:
-        report = write_report(run, saved, session.test, "the test part, which took no part in the training")
+        part = "" if looked_at is session.test else f"{len(looked_at):,} of the {len(session.test):,} samples of "
+        report = write_report(run, saved, looked_at, f"{part}the test part, which took no part in the training")
     except (ChainruleError, OSError) as error:  # the run is there, whatever becomes of the page about it
         say(f"there is no report: {error}", error=True)
     if session.quiet:
         say(f"saved in {saved}")
     else:
-        tell_next(run, saved, report, session.test, worst)
+        tell_next(run, saved, report, looked_at, worst if looked_at is session.test else None)
     if budget.spent:
         more = ["--max-steps", 2 * plan.max_steps] if plan.max_steps and len(run.history) >= plan.max_steps else []
         say(f"Stopped, since {run.stopped.partition(';')[0]}. To go on:", error=True)

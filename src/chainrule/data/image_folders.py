@@ -86,15 +86,17 @@ def load_images(
         folder, size=size, colour=colour, fit=fit, skip_damaged=skip_damaged, seed=seed, streamed=False
     )
     assert isinstance(train, Dataset)
+    assert isinstance(test, Dataset)
     return train, test
 
 
 def open_images(
     folder: Path, *, size: Any, colour: str | None, fit: str, skip_damaged: bool, seed: int, streamed: bool = True
-) -> tuple[Dataset | Stream, Dataset]:
+) -> tuple[Dataset | Stream, Dataset | Stream]:
     """As `load_images`, but of a folder that takes more than ``MAXIMUM_BYTES`` the training part is a stream.
 
-    With ``skip_damaged`` each image of a stream is decoded once beforehand, to see which cannot be.
+    So is a test part in a folder of its own, if it takes as much; what is split off for the test lies in memory. With
+    ``skip_damaged`` each image of a stream is decoded once beforehand, to see which cannot be.
     """
     settings: dict[str, Any] = {"size": size, "colour": colour, "fit": fit, "skip_damaged": skip_damaged}
     parts = parts_of(folder) if folder.is_dir() else None
@@ -103,13 +105,13 @@ def open_images(
     if streamed and survey.files.nbytes > MAXIMUM_BYTES:
         large = _as_stream(place, _readable(place, survey) if skip_damaged else survey)
         if parts is not None:
-            return large, _tested(parts[1], large, settings)
+            return large, _tested(parts[1], large, settings, streamed)
         try:
             return hold_apart(large, _TESTED, seed)
         except StreamError as error:
             raise with_advice(error) from None
     train = _as_dataset(place, survey, False, skip_damaged)
-    return train.split(_TESTED, seed) if parts is None else (train, _tested(parts[1], train, settings))
+    return train.split(_TESTED, seed) if parts is None else (train, _tested(parts[1], train, settings, streamed))
 
 
 def read_or_stream(
@@ -202,12 +204,14 @@ def _refuse_lost_class(folder: object, listing: Listing) -> None:
             raise DataError(f"{folder}: every image of the class {name!r} is damaged; nothing is left of it")
 
 
-def _tested(folder: Path, train: Dataset | Stream, settings: Mapping[str, Any]) -> Dataset:
+def _tested(folder: Path, train: Dataset | Stream, settings: Mapping[str, Any], streamed: bool) -> Dataset | Stream:
     """The images of a test part of its own, in the form of those to train on."""
     form = train.preparation.images
     assert form is not None
     if settings["size"] is None:
         _refuse_other_size(folder, form)
+    if streamed:
+        return read_or_stream(folder, form, train.classes, settings["skip_damaged"])
     alike = {"size": (form.height, form.width), "colour": "grey" if form.channels == 1 else "rgb"}
     return images(folder, classes=train.classes, **{**settings, **alike})
 

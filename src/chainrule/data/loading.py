@@ -117,8 +117,10 @@ def load(
 
 def load_or_stream(
     name_or_path: str | Path, *, form: TextForm | None = None, **options: Any
-) -> tuple[Dataset | Stream, Dataset]:
+) -> tuple[Dataset | Stream, Dataset | Stream]:
     """What `load` gives; but of a large text file or folder of images, the training part comes as a stream.
+
+    So does the test part of images, where it has a folder of its own and is as large.
 
     ``form`` is that of an earlier call, if there was one: it saves going through the file for a vocabulary.
     """
@@ -141,7 +143,7 @@ def load_or_stream(
 
 def _open_folder(
     path: Path, *, images: bool = False, progress: Progress | None = None, **options: Any
-) -> tuple[Dataset | Stream, Dataset]:
+) -> tuple[Dataset | Stream, Dataset | Stream]:
     """A folder of images as `load` has it, its training part a stream if there are too many."""
     from chainrule.data.image_folders import open_images
 
