@@ -60,6 +60,8 @@ class NativeProgram:
         #: For each core its cycles, the waiting first and then call by call.
         self.cycles = np.zeros((self.cores, len(module.calls) + 1), np.int64)
         self.runs, self.seconds = 0, 0.0
+        #: How many calls of many runs recalled what other cores had read.
+        self.recalls = 0
         self._lock = threading.Lock()
         #: Memory for weights in panels, from the last call.
         self._spare: dict[str, Array] = {}
@@ -245,6 +247,7 @@ class NativeProgram:
             else:
                 team().run(part, sync, lent, self._stay if count == 1 else None)
                 done = sync.result
+            self.recalls += sync.apart
             self._last = time.perf_counter()
             took = self._last - start
             if done and self._worth_sharing(count):

@@ -19,6 +19,7 @@ import numpy as np
 
 from chainrule.engines.native.lingering import BOX_BYTES
 from chainrule.engines.native.pinning import pinned
+from chainrule.engines.native.recalling import APART
 from chainrule.engines.native.repeating import FINISHED, RESULT, SYNC_BYTES, YIELD
 
 #: Variables by which a user, or joblib in its workers, says how many threads there may be.
@@ -77,6 +78,11 @@ class Sync:
     def result(self) -> int:
         """What the call gave, which is the same for every core."""
         return int(self._words[RESULT])
+
+    @property
+    def apart(self) -> bool:
+        """Whether it was found that lines which another core has read are better recalled before they are written."""
+        return bool(self._words[APART])
 
     def finished(self, core: int) -> bool:
         """Whether a core has come to the end of the call: it says so itself, as the last thing it does."""
