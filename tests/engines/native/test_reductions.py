@@ -72,3 +72,42 @@ def test_every_row_is_added_once(dtype: str, settings: dict[str, Any]) -> None:
     together.compare(NativeEngine(**settings))
     for name in together.names:
         together.check(name, exact=True)  # whole numbers are added without rounding
+
+
+def of_channels(shape: tuple[int, ...]) -> Graph:
+    """What batch normalization begins with: of all samples and places, a number for each channel."""
+    x = g.exp(g.input("x", shape, "float32") * 0.5)
+    return Graph({"y": g.sum(x, tuple(range(len(shape) - 1)))})
+
+
+def shapes_of_sums(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    block = NativeEngine(cores=2).compile(of_channels(shape)).written.block  # type: ignore[attr-defined]
+    return [group[0].shape for group in block.groups if group[0].op == "sum"]
+
+
+def test_a_sum_of_all_samples_is_first_one_of_each() -> None:
+    # Sixteen channels are a line of the cache: no core could have some of them to itself.
+    assert shapes_of_sums((64, 16, 16, 16)) == [(64, 16), (16,)]
+    assert shapes_of_sums((64, 4, 4, 16)) == [(16,)]  # too little to be worth it
+    assert shapes_of_sums((4096, 16)) == [(16,)]
+    block = NativeEngine(cores=2).compile(of_channels((64, 16, 16, 16))).written.block  # type: ignore[attr-defined]
+    part = next(part for group, part in block.shares.items() if group[0].shape == (64, 16))
+    assert part is not None
+    assert part.axis == 0
+
+
+@pytest.mark.parametrize("shape", [(6, 16, 16, 16), (5, 9, 30, 37), (3, 64, 65)])
+@pytest.mark.parametrize("settings", [{"cores": 1}, {"cores": 3, "one_by_one": "backwards"}])
+def test_sums_of_samples_first_are_those_of_all(shape: tuple[int, ...], settings: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    found = NativeEngine(**settings).compile(of_channels(shape)).run({"x": x})["y"]
+    expected = np.exp(x.astype(np.float64) * 0.5).sum(tuple(range(x.ndim - 1)))
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("axes", [(1,), (1, 2), (2,), (0, 1)])
+@pytest.mark.parametrize("settings", [{"cores": 1}, {"cores": 3, "one_by_one": "forwards"}])
+def test_axes_in_the_middle_are_summed(axes: tuple[int, ...], settings: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 12, 8, 37))
+    graph = Graph({"y": g.sum(g.input("x", x.shape, "float64"), axes)})
+    np.testing.assert_allclose(NativeEngine(**settings).compile(graph).run({"x": x})["y"], x.sum(axes), rtol=1e-12)

@@ -26,24 +26,38 @@ def write_sum(e: Emitter, root: Node, part: Share | None) -> None:
 
         e.store("%out", root, kept, total(e, [x.shape[axis] for axis in axes], root.dtype, term))
 
-    if axes and axes[0] == 0 and x.rank > len(axes) and root.size > 1 and tuple(range(len(axes))) == tuple(axes):
+    before = axes[0] if axes else 0
+    behind = root.shape[before:]
+    if axes and tuple(range(before, before + len(axes))) == tuple(axes) and math.prod(behind) > 1:
         sizes = [x.shape[axis] for axis in axes]
-        _accumulate(e, root, sizes, lambda kept, reduced: e.value(x, (*reduced, *kept)), part)
+        own = Share(part.axis - before, part.unit, part.size) if part is not None and part.axis >= before else None
+        nest(
+            e,
+            root.shape[:before],
+            lambda at: _accumulate(e, root, at, sizes, lambda kept, reduced: e.value(x, (*at, *reduced, *kept)), own),
+            part if own is None else None,
+        )
     else:
         nest(e, root.shape, inside, part)
 
 
 def _accumulate(
-    e: Emitter, root: Node, sizes: Sequence[int], term: Callable[[Index, Index], str], part: Share | None
+    e: Emitter,
+    root: Node,
+    at: Index,
+    sizes: Sequence[int],
+    term: Callable[[Index, Index], str],
+    part: Share | None,
 ) -> None:
-    """Sums with the summed axes outside: the inner loop runs along memory, and adds to what is there.
+    """The sums ``at`` a place, the summed axes outside: the inner loop runs along memory, and adds to what is there.
 
     A few rows at a time: what was just stored is dear to read.
     """
     kind = REGISTER[root.dtype]
     add = f"fadd {kind}" if root.dtype in FLOATS else f"add {kind}"
-    nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
-    rows = next((n for n in (8, 7, 6, 5, 4, 3, 2) if sizes[-1] % n == 0), 1) if root.size <= _NARROW else 1
+    shape = root.shape[len(at) :]
+    nest(e, shape, lambda kept: e.store("%out", root, (*at, *kept), literal(0, root.dtype)), part)
+    rows = next((n for n in (8, 7, 6, 5, 4, 3, 2) if sizes[-1] % n == 0), 1) if math.prod(shape) <= _NARROW else 1
 
     def outer(reduced: Index) -> None:
         def inside(kept: Index) -> None:
@@ -52,14 +66,14 @@ def _accumulate(
             while len(terms) > 1:
                 pairs = [terms[n : n + 2] for n in range(0, len(terms), 2)]
                 terms = [e.writer.emit(f"{add} {pair[0]}, {pair[1]}") if len(pair) > 1 else pair[0] for pair in pairs]
-            place = e.pointer("%out", root, kept)
+            place = e.pointer("%out", root, (*at, *kept))
             kind_ = MEMORY[root.dtype]
             old = e.writer.emit(f"load {kind_}, ptr {place}")
             new = e.writer.emit(f"{add} {old}, {terms[0]}")
             e.writer.write(f"store {kind_} {new}, ptr {place}")
 
         # Few sums are written out, and stay in registers.
-        nest(e, root.shape, inside, part, kept=False)
+        nest(e, shape, inside, part, kept=False)
 
     nest(e, [*sizes[:-1], sizes[-1] // rows], outer)
 

@@ -1,4 +1,4 @@
-"""Sums in two steps: a large array that becomes one number is first summed block by block, by all cores."""
+"""Sums in two steps: a large array that becomes one number, or a few, is first summed block by block, by all cores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def in_steps(graph: Graph, axes: Mapping[Node, int]) -> Graph:
 
     def change(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = remake(node, inputs)
-        return _blocks_first(made, axes) if made.op == "sum" and made.size == 1 else made
+        if made.op != "sum":
+            return made
+        return _blocks_first(made, axes) if made.size == 1 else _samples_first(made)
 
     return graph.map(change)
 
@@ -52,6 +54,21 @@ def _blocks_first(node: Node, axes: Mapping[Node, int]) -> Node:
         return node
     rows = make("sum", (_in_blocks(x, (blocks, x.size // blocks)),), axes=(1,))
     return make("sum", (rows,), axes=(0,))
+
+
+def _samples_first(node: Node) -> Node:
+    """A sum over all samples and all places of an image, as of batch normalization: of each sample by itself first.
+
+    The few numbers that it comes to cannot be divided between cores without each reading what all have written. What a
+    loop over time has made is divided along another axis than the first.
+    """
+    (x,) = node.inputs
+    summed = node.attributes["axes"]
+    whole = summed == tuple(range(x.rank - 1)) and len(summed) > 1 and x.op != "stack"
+    if not whole or x.shape[0] < 2 or x.size // x.shape[0] < _MANY:
+        return node
+    samples = make("sum", (x,), axes=summed[1:])
+    return make("sum", (samples,), axes=(0,))
 
 
 def _in_blocks(x: Node, shape: tuple[int, ...]) -> Node:
