@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 APART = 56
 #: Bytes of a line of the cache, of what is tried, and of the least that is worth a recall.
 _LINE, TRIED, _LEAST = 64, 1 << 16, 1 << 13
-#: Bytes that are looked at as one, where it is asked who has read a place of the arena.
-_GRAIN = 1 << 10
+#: Bytes that are looked at as one, where it is asked who has read a place of the arena: no less, and in how many pieces
+#: an arena is looked at at most, whatever its size.
+_GRAIN, _PIECES = 1 << 10, 1 << 18
 #: Seconds of work from which on a call finds out whether recalling pays. It takes it some 50 µs.
 _WORTH_TRYING = 5e-3
 
@@ -177,11 +178,12 @@ def lent(block: Block, feeds: Mapping[Node, Node]) -> set[Node]:
     parts |= {old: parts[new] for new, old in feeds.items() if new in parts}
     travelling = _travelling(block, parts)
     found = {new for new, old in feeds.items() if old in travelling}
-    pages = np.zeros(-(-block.size // _GRAIN), bool)
+    grain = max(_GRAIN, -(-block.size // _PIECES))
+    pages = np.zeros(-(-block.size // grain), bool)
     for node in [node for group in block.groups for node in group] * 2:
         if node in block.offsets and node not in block.local:
-            first = block.offsets[node] // _GRAIN
-            here = pages[first : -(-(block.offsets[node] + block.lifetimes[node].size) // _GRAIN)]
+            first = block.offsets[node] // grain
+            here = pages[first : -(-(block.offsets[node] + block.lifetimes[node].size) // grain)]
             if here.size and here.mean() > 0.5:
                 found.add(node)
             here[:] = node in travelling
