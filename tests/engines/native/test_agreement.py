@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.engines.native import NativeEngine, cache, driver, grouping
+from chainrule.engines.native import NativeEngine, blocks, cache, grouping
 from chainrule.engines.native import engine as engine_module
 from chainrule.engines.native.expressions import EMIT, Emitter, Index
 from chainrule.engines.native.kernels import LOOPS
@@ -153,7 +153,7 @@ _NO_PLAN = lambda lifetimes: ([0] * len(lifetimes), sum(life.size for life in li
 #: What is broken, how many entries show it at most, and in what its program may be seen to be of that kind.
 FAULTS: dict[str, tuple[Any, str, Any, int, str]] = {
     "fusion": (grouping, "near_and_far", _reads_nothing, 8, ""),
-    "memory": (driver, "plan", _NO_PLAN, 8, ""),
+    "memory": (blocks, "plan", _NO_PLAN, 8, ""),
     "rewrite": (engine_module, "rewrite", _rewritten(_wrong_sum), 8, ""),
     "loops": (engine_module, "rewrite", _rewritten(_wrong_way), 6, "scan(carries"),
     "updates": (NativeProgram, "repeat", _overwritten, 1, "updates=("),
@@ -321,7 +321,7 @@ def test_a_second_process_finds_the_code_on_disk_and_damage_is_mended(tmp_path: 
     code = """
 import numpy as np
 from chainrule import graph
-from chainrule.engines.native import NativeEngine, cache, driver, grouping
+from chainrule.engines.native import NativeEngine, blocks, cache, grouping
 from chainrule.engines.native import engine as engine_module
 x = graph.input("x", (3,))
 engine = NativeEngine()

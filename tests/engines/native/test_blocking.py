@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule import graph as g
 from chainrule.engines.choose import choose
-from chainrule.engines.native import NativeEngine, blocking, driver, program, sharing
+from chainrule.engines.native import NativeEngine, blocking, blocks, program, sharing
 from chainrule.engines.native.team import Pace
 from chainrule.graph import Graph
 from chainrule.graph.composites import log_softmax, softmax
@@ -27,7 +27,7 @@ def _block_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(blocking, "_WORTH", 0)
     monkeypatch.setattr(blocking, "_BLOCK", 1)
-    monkeypatch.setattr(driver, "SMALL", 0.0)
+    monkeypatch.setattr(blocks, "SMALL", 0.0)
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(sharing, "unit", unit)
     monkeypatch.setattr(program, "_WAKING", 0.0)
@@ -106,7 +106,7 @@ def test_a_loop_that_is_wrongly_done_in_blocks_is_seen(monkeypatch: pytest.Monke
     _block_everything(monkeypatch)
     assert _run(graph, cores=1).tobytes() == expected.tobytes()
     monkeypatch.setattr(blocking, "in_step", lambda *_: True)
-    monkeypatch.setattr(driver, "waits", lambda groups, *_: [False] * len(groups))
+    monkeypatch.setattr(blocks, "waits", lambda groups, *_: [False] * len(groups))
     assert _run(graph, cores=1).tobytes() != expected.tobytes()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule import graph as g
 from chainrule.engines.choose import choose
-from chainrule.engines.native import NativeEngine, driver, epilogues
+from chainrule.engines.native import NativeEngine, blocks, epilogues
 from chainrule.graph import Graph, Node
 from chainrule.graph.composites import relu
 
@@ -93,6 +93,6 @@ def test_a_product_whose_place_is_lost_is_seen(monkeypatch: pytest.MonkeyPatch) 
 
     product, bias = _product()
     graph = Graph({"y": relu(product + bias), "largest": g.max(product, 1)})
-    monkeypatch.setattr(driver, "with_epilogues", careless)
+    monkeypatch.setattr(blocks, "with_epilogues", careless)
     with pytest.raises((AssertionError, KeyError)):
         _check(graph)

@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from benchmarks import networks
 from chainrule import graph as g
-from chainrule.engines.native import NativeEngine, driver, engine, grouping, inspecting
+from chainrule.engines.native import NativeEngine, blocks, engine, grouping, inspecting
 from chainrule.graph import Build, Graph, Node, gather, input, sum, tanh
 
 MOMENTUM = cr.optimizers.SGD(0.1, momentum=0.9)
@@ -185,7 +185,7 @@ def test_loops_stand_behind_what_they_read_and_before_it_is_written_over(
     monkeypatch.setattr(engine, "_code", lambda *_: (None, "nowhere"))
     monkeypatch.setattr(engine, "NativeProgram", lambda graph, written, *_: written.block)
     if fault:
-        monkeypatch.setattr(driver, "early", lambda groups, *_: sorted(groups, key=lambda group: int(group[0].size)))
+        monkeypatch.setattr(blocks, "early", lambda groups, *_: sorted(groups, key=lambda group: int(group[0].size)))
     wrong = []
     for step in (convolutional, attention):
         block: Any = NativeEngine(cores=2).compile(step())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import chainrule as cr
 from benchmarks import networks
 from chainrule import graph as g
-from chainrule.engines.native import NativeEngine, driver, program, sharing, team
+from chainrule.engines.native import NativeEngine, blocks, program, sharing, team
 from chainrule.engines.native.team import Pace
 from chainrule.graph import Graph, Node
 from chainrule.layers import BatchNorm, Dropout
@@ -31,7 +31,7 @@ def divide_everything(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
     monkeypatch.setattr(sharing, "unit", unit)
-    monkeypatch.setattr(driver, "SMALL", 0.0)
+    monkeypatch.setattr(blocks, "SMALL", 0.0)
     monkeypatch.setattr(program, "_WAKING", 0.0)
     monkeypatch.setattr(Pace, "next", lambda pace: pace._cores)
     # Real threads, though the tests give each of their processes but one.
@@ -70,17 +70,17 @@ def test_a_wait_that_lacks_is_seen(fault: str, monkeypatch: pytest.MonkeyPatch) 
     expected = _repeat(graph, arrays, cores=1)
     assert all(_same(found, expected) == [] for found in _in_turn(graph, arrays))
     if fault == "no waits":
-        monkeypatch.setattr(driver, "waits", lambda groups, *_: [False] * len(groups))
+        monkeypatch.setattr(blocks, "waits", lambda groups, *_: [False] * len(groups))
     elif fault == "none before the first core":
         found = sharing.waits
         monkeypatch.setattr(
-            driver, "waits", lambda groups, reads, shares, places: _less(shares, found(groups, reads, shares, places))
+            blocks, "waits", lambda groups, reads, shares, places: _less(shares, found(groups, reads, shares, places))
         )
     elif fault == "all in step":
         monkeypatch.setattr(sharing, "in_step", lambda *_: True)
     else:
         found = sharing.waits
-        monkeypatch.setattr(driver, "waits", lambda groups, reads, shares, _: found(groups, reads, shares, {}))
+        monkeypatch.setattr(blocks, "waits", lambda groups, reads, shares, _: found(groups, reads, shares, {}))
     assert any(_same(found, expected) for found in _in_turn(graph, arrays))
 
 

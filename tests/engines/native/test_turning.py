@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chainrule import graph as g
-from chainrule.engines.native import NativeEngine, driver, program, sharing, turning
+from chainrule.engines.native import NativeEngine, blocks, program, sharing, turning
 from chainrule.engines.native.machine import host, target
 from chainrule.engines.native.module import write_module
 from chainrule.graph import FLOATS, Graph, Node
@@ -67,7 +67,7 @@ def test_every_element_finds_its_place(cpu: str, dtype: str) -> None:
 @pytest.mark.parametrize("unit", [1, 3, 16])
 def test_parts_of_cores_meet_wherever_they_are_cut(unit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_SHORT", 0.0)
-    monkeypatch.setattr(driver, "SMALL", 0.0)
+    monkeypatch.setattr(blocks, "SMALL", 0.0)
     monkeypatch.setattr(program, "_WAKING", 0.0)
 
     def cut(roots: list[Node], read: object, cores: int, *_: object) -> sharing.Share | None:
@@ -76,7 +76,7 @@ def test_parts_of_cores_meet_wherever_they_are_cut(unit: int, monkeypatch: pytes
         axis = len(node.inputs[0].shape) and (node.size + node.rank * sum(node.shape)) % max(node.rank, 1)
         return sharing.Share(axis, unit, node.shape[axis]) if node.rank and node.shape[axis] > unit else None
 
-    monkeypatch.setattr(driver, "share", cut)
+    monkeypatch.setattr(blocks, "share", cut)
     assert _wrong("float32", NativeEngine(cores=3, one_by_one="backwards")) == []
 
 

@@ -128,9 +128,9 @@ def step(batch: int, size: int, inner: int, outer: int) -> Together:
 
 
 def wrong() -> bool:
-    """Whether a convolution with a border is wrong now."""
+    """Whether a convolution with a border is wrong now: what lies beyond a sample is another, which is not zero."""
     try:
-        step(1, 24, 4, 16).compare(NativeEngine(cores=1)).check_all()
+        step(3, 24, 4, 16).compare(NativeEngine(cores=1)).check_all()
     except AssertionError:
         return True
     return False

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chainrule.engines.native.driver import Block, size_in_bytes
+from chainrule.engines.native.blocks import Block, size_in_bytes
 from chainrule.engines.native.grouping import MOVES, OWN_LOOPS, Group
 from chainrule.engines.native.memory import Lifetime
 from chainrule.graph import ELEMENTWISE, Graph, Node, expression, topological

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native import recalling
+from chainrule.engines.native.blocks import Block, Module
 from chainrule.engines.native.dividing import feeds_of
-from chainrule.engines.native.driver import Block, Module, copy, size_in_bytes
+from chainrule.engines.native.driver import Driver
 from chainrule.engines.native.machine import ATTRIBUTES, Target, host
 from chainrule.engines.native.mathematics import definitions
 from chainrule.engines.native.repeating import repeating
@@ -90,15 +91,14 @@ def _driver(block: Block, given: Mapping[Node, str], outputs: Sequence[Node]) ->
     for number, node in enumerate(outputs):
         slot = w.emit(f"getelementptr inbounds ptr, ptr %table, i64 {len(given) + number}")
         targets.setdefault(node, []).append(w.emit(f"load ptr, ptr {slot}, align 8"))
-    places = block.write(w, "%arena", given, {node: found[0] for node, found in targets.items()})
+    driver = Driver(block, w)
+    places = driver.write("%arena", given, {node: found[0] for node, found in targets.items()})
     copies = [(node, target) for node, found in targets.items() for target in found if target != places[node]]
     copies = [(node, target) for node, target in copies if node not in block.replaces]
     if copies and block.shared and not block.module.one_by_one:
         block.module.wait(w)
-    if copies:
-        with block.alone(w):
-            for node, target in copies:
-                copy(w, target, places[node], size_in_bytes(node))
+    for node, target in copies:
+        driver.copy(target, places[node], node)
     w.write("ret void")
     return f"define void @run({_RUN}) noinline #0 {{\nentry:\n" + w.text + "\n}"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.native.binding import Binding, address
-from chainrule.engines.native.driver import size_in_bytes
+from chainrule.engines.native.blocks import size_in_bytes
 from chainrule.engines.native.inspecting import Plan, Spent, kernel_text, loops, plan_of, spent
 from chainrule.engines.native.lingering import Job
 from chainrule.engines.native.machine import Code, assembly

@@ -20,7 +20,7 @@ from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
 
 if TYPE_CHECKING:
-    from chainrule.engines.native.driver import Block
+    from chainrule.engines.native.blocks import Block
 
 #: Where in the block by which the cores of a call know of each other it stands whether lines are recalled.
 APART = 56
