@@ -64,5 +64,5 @@ def test_cores_do_not_wait_within_a_step_of_many_rows(monkeypatch: pytest.Monkey
     # Where a weight is much larger than what the step makes, each core has a part of the weight.
     assert waits(16, 512) > 0
     whole = dividing._best
-    monkeypatch.setattr(dividing, "_best", lambda node, cores, state: whole(node, cores, {*state, *node.inputs}))
+    monkeypatch.setattr(dividing, "_best", lambda node, cores, *_: whole(node, cores, {*node.inputs}, (), -1))
     assert waits(128, 128) > 0  # were it not asked who reads what a product makes

@@ -74,7 +74,7 @@ def test_parts_of_cores_meet_wherever_they_are_cut(unit: int, monkeypatch: pytes
         # Along every axis in turn.
         node = roots[0]
         axis = len(node.inputs[0].shape) and (node.size + node.rank * sum(node.shape)) % max(node.rank, 1)
-        return sharing.Share(axis, unit, node.shape[axis]) if node.rank and node.shape[axis] > unit else None
+        return sharing.Share(axis, unit, node.shape[axis], cores) if node.rank and node.shape[axis] > unit else None
 
     monkeypatch.setattr(blocks, "share", cut)
     assert _wrong("float32", NativeEngine(cores=3, one_by_one="backwards")) == []

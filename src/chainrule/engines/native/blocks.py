@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,18 +14,29 @@ from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
 from chainrule.engines.native.epilogues import with_epilogues
 from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
 from chainrule.engines.native.kernels import Kernel
-from chainrule.engines.native.memory import Lifetime, aligned, plan
+from chainrule.engines.native.memory import PAGE, Lifetime, aligned, plan
 from chainrule.engines.native.scheduling import early
-from chainrule.engines.native.sharing import SMALL, Share, seconds, share, waits
+from chainrule.engines.native.sharing import SMALL, Share, as_read, in_step, seconds, share, waits
 from chainrule.engines.native.text import Writer
 from chainrule.engines.native.tiles import tile
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
 
+#: Rows behind the last that a processor fetches ahead, when it has seen some tiles of rows: these would be taken from
+#: another core.
+_FORESEEN = 128
+#: Ops of a loop over time, which waits inside and reads its operands as a whole.
+LOOP_OPS = ("scan", "last", "stack")
+
 
 def size_in_bytes(node: Node) -> int:
     """The memory that a node's array takes."""
     return node.size * BYTES[node.dtype]
+
+
+def row_bytes(node: Node, part: Share) -> int:
+    """The bytes of an element of the axis along which a node is divided, and all that lies behind it."""
+    return math.prod(node.shape[part.axis + 1 :]) * BYTES[node.dtype]
 
 
 @dataclass
@@ -96,6 +109,7 @@ class Block:
         *,
         targets: Collection[Node] = (),
         feeds: Mapping[Node, Node] | None = None,
+        fixed: Collection[Node] = (),
         times: int = 1,
     ) -> None:
         self.outputs, self.module, self.targets, self.given = outputs, module, targets, given
@@ -111,7 +125,7 @@ class Block:
         worth = times * self.seconds > SMALL
         cores = module.cores if worth else 1
         #: How each loop would be shared: with one core too, since what can be shared can be done in blocks.
-        parts = self._parts(max(cores, LAID_OUT_FOR), feeds or {})
+        parts = self._parts(max(cores, LAID_OUT_FOR), feeds or {}, fixed)
         self.shares: dict[Group, Share | None] = parts if cores > 1 else dict.fromkeys(self.groups)
         #: Whether any of it is shared between cores; what is not is done by the first alone.
         self.shared: bool = any(self.shares.values()) or any(body.block.shared for body in self.bodies.values())
@@ -130,9 +144,22 @@ class Block:
             if chain.rows:
                 self.shares |= {group: parts[group] for group in chain.groups}
         self.local = {node: chain for chain in self.chains for node in chain.local}
+        #: What a core has of a node that no other needs any of, in bytes: it lies in memory of that core's own.
+        self.near = self._near()
         self.lifetimes = self._lifetimes()
-        offsets, self.size = plan(list(self.lifetimes.values()))
-        self.offsets = dict(zip(self.lifetimes, offsets, strict=True))
+        common = {node: life for node, life in self.lifetimes.items() if node not in self.near}
+        offsets, size = plan(list(common.values()))
+        self.offsets = dict(zip(common, offsets, strict=True))
+        #: Where in its memory a core has such a node, where that memory begins, behind what the cores have in common,
+        #: and what each has of it.
+        offsets, each = plan(self._near_lifetimes())
+        self.near_offsets = dict(zip(self.near, offsets, strict=True))
+        gap = _FORESEEN * max((node.shape[-1] * BYTES[node.dtype] for node in self.near), default=0)
+        self.behind, self.each = aligned(size, PAGE), aligned(each + gap, PAGE)
+        # If fewer cores come than are planned for, they share that memory too.
+        offsets, whole = plan([self.lifetimes[node] for node in self.near])
+        self.offsets |= {node: self.behind + offset for node, offset in zip(self.near, offsets, strict=True)}
+        self.size: int = self.behind + max(self.each * module.cores, whole) if self.near else size
         #: What is written where other cores have read since, and is therefore recalled first.
         self.lent: set[Node] = set()
         if module.recalls and self.shared:
@@ -140,13 +167,19 @@ class Block:
             for stack in [node for node in self.lent if node.op == "stack" and node.inputs[0] in self.bodies]:
                 self.bodies[stack.inputs[0]].block.lent.add(stack.attributes["node"])
 
-    def _parts(self, cores: int, feeds: Mapping[Node, Node]) -> dict[Group, Share | None]:
-        axes = divided(self.outputs, feeds, cores)
+    def _parts(self, cores: int, feeds: Mapping[Node, Node], fixed: Collection[Node]) -> dict[Group, Share | None]:
+        axes = divided(self.outputs, feeds, cores, fixed)
         found: dict[Group, Share | None] = {}
         known: dict[Node, Share | None] = {}
         for group in self.groups:
-            found[group] = share(group, self.read[group], cores, axes, known)
+            if group[0].op in ("last", "stack"):
+                found[group] = self.bodies[group[0].inputs[0]].handed_on(group[0])
+            else:
+                found[group] = share(group, self.read[group], cores, axes, known)
             known |= dict.fromkeys(group, found[group])
+        for group in reversed(self.groups):
+            if found[group] is None and group[0].op not in LOOP_OPS:
+                found[group] = as_read(group, self.groups, self.read, found)
         return found
 
     def _reads(self, group: Group) -> list[Node]:
@@ -175,6 +208,40 @@ class Block:
             if form is None or not by_tiles(form) or old in reads((product,), self.stored):
                 return False
         return all(is_map(node) for node in maps) and not any(old in far(node, self.stored) for node in maps)
+
+    def _near(self) -> dict[Node, int]:
+        if not self.shared:
+            return {}
+        readers: dict[Node, list[Group]] = {}
+        for group in self.groups:
+            for node in self.read[group]:
+                readers.setdefault(node, []).append(group)
+        kept = {*self.outputs, *self.targets, *self.replaces}
+        found: dict[Node, int] = {}
+        for group in self.groups:
+            part = self.shares[group]
+            if part is None or group[0].op in LOOP_OPS:
+                continue
+            for node in group:
+                if node not in self.stored or node in kept or math.prod(node.shape[: part.axis]) != 1:
+                    continue
+                if all(self._in_step(reader, node, part) for reader in readers.get(node, [])):
+                    bounds = itertools.pairwise(part.bounds(self.module.cores))
+                    found[node] = max(end - begin for begin, end in bounds) * row_bytes(node, part)
+        return found | {node: self._block_bytes(node) for node in self.local}
+
+    def _in_step(self, reader: Group, node: Node, part: Share) -> bool:
+        return reader[0].op not in LOOP_OPS and in_step(reader, self.read[reader], self.shares[reader], node, part)
+
+    def _near_lifetimes(self) -> list[Lifetime]:
+        """A core needs to wait for no other with memory of its own."""
+        spans: dict[Node, list[int]] = {node: [] for node in self.near}
+        for now, chain in enumerate(self.chains):
+            for group in chain.groups:
+                for node in (*group, *self.read[group]):
+                    if node in spans:
+                        spans[node].append(now)
+        return [Lifetime(size, min(spans[node]), max(spans[node])) for node, size in self.near.items()]
 
     def _lifetimes(self) -> dict[Node, Lifetime]:
         # Where cores share the work, memory is given on only when all have waited for each other.
@@ -206,10 +273,10 @@ class Block:
 
     def _bytes(self, node: Node) -> int:
         if node in self.local:
-            return self.block_bytes(node) * (self.module.cores if self.shared else 1)
+            return self._block_bytes(node) * (self.module.cores if self.shared else 1)
         return self.bodies[node].size if node.op == "scan" else size_in_bytes(node)
 
-    def block_bytes(self, node: Node) -> int:
+    def _block_bytes(self, node: Node) -> int:
         """What a core has of a node of which only a block is kept."""
         return aligned(size_in_bytes(node) // node.shape[0] * self.local[node].rows)
 
@@ -218,12 +285,15 @@ class Body:
     """The body of a scan as a block, and where the next carries are written: to two sides by turns."""
 
     def __init__(self, scan: Node, order: Sequence[Node], module: Module) -> None:
-        following = scan.attributes["next"]
+        following = self.following = scan.attributes["next"]
         taken = [node.attributes["node"] for node in order if node.op == "stack" and node.inputs[0] is scan]
         outputs = list(dict.fromkeys([*following, *taken]))
         given = {node: "" for node in topological(outputs) if node.op == "param" or node in module.constants}
         targets = [node for node in outputs if node not in given]
-        self.block = Block(outputs, given, module, targets=targets, times=scan.attributes["length"])
+        first = scan.attributes["n_carry"] + scan.attributes["n_xs"]
+        fixed = [node for node in given if node.op == "param" and node.attributes["index"] >= first]
+        length = scan.attributes["length"]
+        self.block = Block(outputs, given, module, targets=targets, fixed=fixed, times=length)
         #: Carries that are to become another carry, or what lies elsewhere: they are copied, by their number.
         self.copied = {
             number: node for number, node in enumerate(following) if node in given and not _is_param(node, number)
@@ -238,6 +308,14 @@ class Body:
             size = aligned(size_in_bytes(node))
             self.sides[key] = self.size, size
             self.size += 2 * size
+
+    def handed_on(self, node: Node) -> Share | None:
+        """How a stack or the last of a carry is divided: as what is written in each turn is."""
+        stack = node.op == "stack"
+        inside = node.attributes["node"] if stack else self.following[node.attributes["index"]]
+        parts = {root: part for group, part in self.block.shares.items() for root in group}
+        part = parts.get(inside, self.parts.get(inside))
+        return part and part.along(part.axis + stack)
 
     def _carried(self, scan: Node) -> dict[Node, Share | None]:
         parts = {node: self.block.shares[group] for group in self.block.groups for node in group}

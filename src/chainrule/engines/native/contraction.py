@@ -176,9 +176,11 @@ def _blocks(t: Tile, area: int) -> int:
         return 1
     terms = math.prod(t.size[k] for k in t.summed)
     spread = t.seen.base if t.seen is not None else t.spread
-    bytes_ = (spread.size + t.wide.size) * BYTES[t.root.dtype]
-    whole = t.wide.size == terms * t.size[t.column]  # else there are several products, each with its own part
-    if not whole or t.root.size <= area or bytes_ <= 2 * _BEHIND or terms < _LONG:
+    # There may be several products, each with its own part of both.
+    several = math.prod(t.size[k] for k in t.out_axes if k in t.wide_axes and k in t.spread_axes)
+    bytes_ = (spread.size + t.wide.size) * BYTES[t.root.dtype] // several
+    whole = t.wide.size == several * terms * t.size[t.column]
+    if not whole or t.root.size <= several * area or bytes_ <= 2 * _BEHIND or terms < _LONG:
         return 1
     return max(1, min(-(-bytes_ // _BEHIND), t.size[t.summed[0]], terms // _LONG))
 

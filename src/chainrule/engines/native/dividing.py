@@ -15,22 +15,28 @@ from chainrule.graph import ELEMENTWISE, Graph, Node, topological
 #: What is laid out is laid out as for so many cores, however many there are: the order of large sums goes with it,
 #: and is to be the same on any number.
 LAID_OUT_FOR = 2
+#: Ops through which time and samples stay the first two axes, those of contractions and sums provided.
+_ALONG = frozenset("contract sum max slice concatenate pad reverse transpose".split())
 #: Bytes a second at which a core gets what another has written.
 _TRAVEL = 30e9
+#: The part of what all read that is fetched anew though it is the same in each run.
+_STAYS = 0.1
 
 
-def divided(outputs: Sequence[Node], feeds: Mapping[Node, Node], cores: int) -> dict[Node, int]:
+def divided(
+    outputs: Sequence[Node], feeds: Mapping[Node, Node], cores: int, fixed: Collection[Node] = ()
+) -> dict[Node, int]:
     """The axis along which products, and what becomes of a state and is computed on the way, are best divided.
 
-    ``feeds`` are outputs that take the place of a given node in the next run.
+    ``feeds`` are outputs that take the place of a given node in the next run; what is ``fixed`` is the same in each.
     """
-    axes: dict[Node, int] = {}
+    timed, samples = over_time(outputs), _by_samples(outputs)
+    axes: dict[Node, int] = {node: 1 for node in timed if node.rank > 2}
     readers: dict[Node, list[Node]] = {}
-    if cores < 2:
-        return axes
     for node in topological(outputs):
         if node.op == "contract" and node.rank:
-            axes[node] = _best(node, cores, set(feeds.values()))
+            rows = int(node in timed) if not feeds or node in samples or node in timed else -1
+            axes[node] = _best(node, cores, set(feeds.values()), fixed, rows)
             for below in node.inputs:
                 readers.setdefault(below, []).append(node)
     for new, old in feeds.items():
@@ -38,6 +44,61 @@ def divided(outputs: Sequence[Node], feeds: Mapping[Node, Node], cores: int) -> 
         if axis is not None:
             axes |= dict.fromkeys(on_the_way(new), axis)
     return axes
+
+
+def over_time(outputs: Sequence[Node]) -> set[Node]:
+    """What a loop over time reads slice by slice or has stacked, and what goes with it: time first, samples second.
+
+    A loop is divided along the samples where that can be, and so are these.
+    """
+    order = topological(outputs)
+    found = {node for node in order if node.op == "stack" and node.rank > 1}
+    for scan in order:
+        if scan.op == "scan":
+            n_carry, n_xs = scan.attributes["n_carry"], scan.attributes["n_xs"]
+            found |= {x for x in scan.inputs[n_carry : n_carry + n_xs] if x.rank > 1}
+    for node in order:
+        if any(below in found and _goes_with(node, place) for place, below in enumerate(node.inputs)):
+            found.add(node)
+    for node in reversed(order):
+        if node in found:
+            found |= {below for place, below in enumerate(node.inputs) if _goes_with(node, place)}
+    return found
+
+
+def _by_samples(outputs: Sequence[Node]) -> set[Node]:
+    """The products of which halves are read, of samples, by the gradient of a weight."""
+    found: set[Node] = set()
+    waiting: list[Node] = []
+    for node in topological(outputs):
+        if node.op == "contract" and node.rank and node.shape[0] == LAID_OUT_FOR:
+            names = [node.attributes[name] for name in ("a_axes", "b_axes")]
+            if all(node.attributes["out_axes"][0] in letters for letters in names):
+                waiting += node.inputs
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if node.op == "contract":
+            found.add(node)
+            continue
+        waiting += [below for below in node.inputs if below not in seen]
+        seen.update(node.inputs)
+    return found
+
+
+def _goes_with(node: Node, place: int) -> bool:
+    """Whether the first two axes of a node are those of an operand."""
+    below = node.inputs[place]
+    if min(node.rank, below.rank) < 2 or node.op not in _ALONG | ELEMENTWISE:
+        return False
+    if node.op == "contract":
+        letters = node.attributes["a_axes" if place == 0 else "b_axes"]
+        first, own = letters[:2], node.attributes["out_axes"][:2]
+        return bool(first == own)
+    if node.op in ("sum", "max"):
+        return bool(min(node.attributes["axes"]) > 1)
+    turned = node.op == "transpose" and node.attributes["axes"][:2] != (0, 1)
+    return node.shape[1] == below.shape[1] and not turned
 
 
 def feeds_of(graph: Graph) -> dict[Node, Node]:
@@ -55,24 +116,24 @@ def feeds_of(graph: Graph) -> dict[Node, Node]:
     }
 
 
-def _best(node: Node, cores: int, state: Collection[Node]) -> int:
+def _best(node: Node, cores: int, state: Collection[Node], fixed: Collection[Node], rows: int) -> int:
     """The axis with the least time: the largest part that one core gets, and what all of them have to read.
 
-    A state that all read goes from core to core each time that it is updated, there and back.
+    A state that all read goes from core to core each time that it is updated, there and back; what is fixed stays.
+    ``rows`` is the axis along which those are divided that read the node, if it is known.
     """
     out = node.attributes["out_axes"]
 
     def time(axis: int) -> float:
-        count = Share(axis, unit(node, axis), node.shape[axis]).count
+        count = Share(axis, unit(node, axis), node.shape[axis], cores).count
         largest = -(-count // cores) / count if count else 1.0
         whole = [
-            below.size * BYTES[below.dtype] * (3 if below in state else 1)
+            below.size * BYTES[below.dtype] * (3 if below in state else _STAYS if below in fixed else 1)
             for below, name in zip(node.inputs, ("a_axes", "b_axes"), strict=True)
             if out[axis] not in node.attributes[name]
         ]
-        if axis > 0 and not state:
-            # It travels to who has its rows. Where there is a state, that it stays with its core pays more.
-            whole.append(node.size * BYTES[node.dtype])
+        if rows not in (-1, axis):
+            whole.append(node.size * BYTES[node.dtype])  # it travels to who has its rows
         return 2 * terms(node) / TILE * largest + sum(whole) / _TRAVEL
 
     return min(range(node.rank), key=time)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chainrule.engines.native import recalling
 from chainrule.engines.native.blocking import Chain
-from chainrule.engines.native.blocks import Block, Body, size_in_bytes
+from chainrule.engines.native.blocks import Block, Body, row_bytes, size_in_bytes
 from chainrule.engines.native.grouping import Group
 from chainrule.engines.native.kernels import kernel
 from chainrule.engines.native.sharing import Share
@@ -29,8 +29,9 @@ class Driver:
         places = {**targets, **given}
         places |= {new: given[old] for new, old in block.replaces.items()}
         for node, offset in block.offsets.items():
-            if node not in places:
+            if node not in places and node not in block.near:
                 places[node] = _at(self.w, arena, offset)
+        own = {core: {**places, **self._near(arena, core)} for core in self._cores()}
         ends: dict[Node, list[str]] = {}
         for phase in self._phases():
             for core in self._cores():
@@ -43,11 +44,36 @@ class Driver:
                         ends[node] = self._loop(node, places)
                     elif node.op == "last":
                         last = ends[node.inputs[0]][node.attributes["index"]]
-                        self.copy(places[node], last, node, core=core)
+                        self.copy(places[node], last, node, block.shares[group], core)
                     elif chain.rows:
-                        self._in_blocks(chain, places, core)
+                        self._in_blocks(chain, own[core], core)
                     elif node.op != "stack":
-                        self._call(group, places, core)
+                        self._call(group, own[core], core)
+        return places
+
+    def _near(self, arena: str, core: str | int) -> dict[Node, str]:
+        """Where the nodes that a core has for itself begin, or would begin if it had them as a whole.
+
+        That is where all have them, if fewer cores have come than are planned for.
+        """
+        w, block, places = self.w, self.block, dict[Node, str]()
+        if not block.near:
+            return places
+        come = "" if self.module.one_by_one else w.emit(f"icmp eq i64 %cores, {self.module.cores}")
+        base = w.add(block.behind, w.mul(core, block.each))
+        parts = {node: part for group, part in block.shares.items() for node in group}
+        begins: dict[Share, Value] = {}
+        for node, offset in block.near_offsets.items():
+            part, place = parts[node], w.add(base, offset)
+            if part is not None and node not in block.local:
+                if part not in begins:
+                    begins[part] = self._bounds(part, core)[0]
+                place = w.sub(place, w.mul(begins[part], row_bytes(node, part)))
+            if come:
+                among = w.mul(core, block.near[node]) if node in block.local else 0
+                together = w.add(block.offsets[node], among)
+                place = w.emit(f"select i1 {come}, i64 {place}, i64 {together}")
+            places[node] = w.emit(f"getelementptr i8, ptr {arena}, i64 {place}")
         return places
 
     def _phases(self) -> list[list[Chain]]:
@@ -78,8 +104,7 @@ class Driver:
             for node in chain.local:
                 # The block begins where these rows would lie, were all of them kept.
                 row = size_in_bytes(node) // node.shape[0]
-                place = w.sub(w.mul(core, self.block.block_bytes(node)), w.mul(first, row))
-                near[node] = w.emit(f"getelementptr i8, ptr {places[node]}, i64 {place}")
+                near[node] = w.emit(f"getelementptr i8, ptr {places[node]}, i64 {w.sub(0, w.mul(first, row))}")
             for group in chain.groups:
                 self._call(group, near, core, (first, last))
 

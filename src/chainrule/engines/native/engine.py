@@ -14,6 +14,7 @@ from chainrule.engines.native.checking import VerifiedProgram, with_stored
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided, feeds_of
 from chainrule.engines.native.expressions import EMIT
 from chainrule.engines.native.folds import unfold
+from chainrule.engines.native.halving import in_halves
 from chainrule.engines.native.kernels import LOOPS
 from chainrule.engines.native.layouts import lay_out
 from chainrule.engines.native.machine import Code, Target, compile_object, target
@@ -88,6 +89,7 @@ class NativeEngine:
             )
         start = time.perf_counter()
         lowered = hoist(unfold(rewrite(unfold(graph, alone_only=True))), reads_more_than_it_does)
+        lowered = in_halves(lowered)
         # What is verified is compared with the reference engine, node by node, and keeps its shapes.
         lowered, panels = (lowered, {}) if self.verify else in_panels(lowered)
         axes = divided([*lowered.outputs.values()], feeds_of(lowered), LAID_OUT_FOR)

@@ -63,7 +63,7 @@ def kernel(
         if straight is not None and part is not None:
             inner = straight[2]
             begin, end = (writer.mul(bound, inner) for bound in ("%lo", "%hi"))
-            part = Share(0, part.unit * inner, roots[0].size)
+            part = Share(0, part.unit * inner, roots[0].size, part.cores)
         else:
             begin, end = "%lo", "%hi"
         _map(emitter, roots, part, begin, end)
@@ -201,7 +201,7 @@ def _scatter_add(e: Emitter, root: Node, part: Share | None) -> None:
     nest(e, root.shape, lambda index: e.store("%out", root, index, literal(0, root.dtype)), part)
     by_rows = part is not None and part.axis == axis
     begin, end = ("%lo", "%hi") if by_rows else (0, length)
-    behind = None if part is None or part.axis <= axis else Share(part.axis - axis - 1, part.unit, part.size)
+    behind = None if part is None or part.axis <= axis else part.along(part.axis - axis - 1)
     before = part if part is not None and part.axis < axis else None
 
     def row(outer: Index) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-ALIGNMENT = 64
+ALIGNMENT, PAGE = 64, 4096
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Lifetime:
     last: int
 
 
-def aligned(size: int) -> int:
-    """A size rounded up to whole cache lines."""
-    return -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+def aligned(size: int, to: int = ALIGNMENT) -> int:
+    """A size rounded up to whole cache lines, or pages."""
+    return -(-max(size, 1) // to) * to
 
 
 def plan(lifetimes: Sequence[Lifetime]) -> tuple[list[int], int]:

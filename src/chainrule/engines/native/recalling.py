@@ -181,7 +181,7 @@ def lent(block: Block, feeds: Mapping[Node, Node]) -> set[Node]:
     grain = max(_GRAIN, -(-block.size // _PIECES))
     pages = np.zeros(-(-block.size // grain), bool)
     for node in [node for group in block.groups for node in group] * 2:
-        if node in block.offsets and node not in block.local:
+        if node in block.offsets and node not in block.near:
             first = block.offsets[node] // grain
             here = pages[first : -(-(block.offsets[node] + block.lifetimes[node].size) // grain)]
             if here.size and here.mean() > 0.5:
@@ -191,15 +191,10 @@ def lent(block: Block, feeds: Mapping[Node, Node]) -> set[Node]:
 
 
 def _parts(block: Block) -> dict[Node, Share | None]:
-    """How each node of a block is divided when it is written; of a stack, by the body that writes it."""
+    """How each node of a block is divided when it is written."""
     found: dict[Node, Share | None] = {}
     for group in block.groups:
         found |= dict.fromkeys(group, block.shares[group])
-        if group[0].op == "stack" and group[0].inputs[0] in block.bodies:
-            body = block.bodies[group[0].inputs[0]]
-            inner = _parts(body.block) | body.parts
-            part = inner.get(group[0].attributes["node"])
-            found[group[0]] = part and Share(part.axis + 1, part.unit, part.size)
     return found
 
 
@@ -233,7 +228,7 @@ def _into_the_loop(block: Block, scan: Node, parts: Mapping[Node, Share | None])
             else:
                 outer[node], part = scan.inputs[index], parts.get(scan.inputs[index])
                 if index < n_carry + n_xs and part is not None:
-                    part = Share(part.axis - 1, part.unit, part.size) if part.axis else None
+                    part = part.along(part.axis - 1) if part.axis else None
             inner[node] = part
     found = {outer[node] for node in _travelling(body, inner) if node in outer}
     body.lent |= {node for node in found if node in body.targets and node.size * BYTES.get(node.dtype, 1) >= _LEAST}

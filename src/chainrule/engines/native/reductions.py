@@ -30,7 +30,7 @@ def write_sum(e: Emitter, root: Node, part: Share | None) -> None:
     behind = root.shape[before:]
     if axes and tuple(range(before, before + len(axes))) == tuple(axes) and math.prod(behind) > 1:
         sizes = [x.shape[axis] for axis in axes]
-        own = Share(part.axis - before, part.unit, part.size) if part is not None and part.axis >= before else None
+        own = part.along(part.axis - before) if part is not None and part.axis >= before else None
         nest(
             e,
             root.shape[:before],

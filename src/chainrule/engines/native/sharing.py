@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import ELEMENTWISE, Node
@@ -36,11 +36,21 @@ class Share:
     axis: int
     unit: int
     size: int
+    #: How many cores there may be, at most.
+    cores: int
 
     @property
     def count(self) -> int:
         """How many units there are to give away."""
         return -(-self.size // self.unit)
+
+    def along(self, axis: int) -> Share:
+        """The same of another axis, as long."""
+        return replace(self, axis=axis)
+
+    def bounds(self, cores: int) -> list[int]:
+        """Where the parts of so many cores begin, and where the last ends."""
+        return [min(core * self.count // cores * self.unit, self.size) for core in range(cores + 1)]
 
 
 def seconds(roots: Sequence[Node], read: Sequence[Node]) -> float:
@@ -106,6 +116,7 @@ def joint_letters(node: Node) -> tuple[int, ...]:
     axes = [node.attributes[name] for name in ("a_axes", "b_axes")]
     wide = next(letters for letters in reversed(axes) if letters[-1:] == out[-1:])
     spread = node.inputs[1 - axes.index(wide)]
+    spread = spread.inputs[0] if spread.op == "reshape" else spread
     if spread.op not in ("window", "reverse"):
         return ()
     # A single vector of columns cannot be divided, so that the cores share one of the letters.
@@ -138,22 +149,50 @@ def share(
     enough to give to all.
     """
     node = roots[0]
-    if cores < 2 or node.op in ("scan", "last", "stack") or not node.size:
+    if node.op == "scan" or not node.size:
         return None
+    following = _following(roots, read, known)
     if seconds(roots, read) < _SHORT:
-        return None
+        # Divided as all that it reads is, it costs no wait.
+        own = following is not None and all(in_step(roots, read, following, x, known[x]) for x in read if x in known)
+        return following if own else None
     wanted = next((axes[root] for root in roots if root in axes), None)
     if wanted is not None:
-        option = Share(wanted, unit(node, wanted), node.shape[wanted])
+        option = Share(wanted, unit(node, wanted), node.shape[wanted], cores)
         if option.count > 1 and _balance(option, cores) > _FAIR:
             return option
-    following = _following(roots, read, known)
     if following is not None:
         return following
-    found = [Share(axis, unit(node, axis), size) for axis, size in enumerate(node.shape)]
+    found = [Share(axis, unit(node, axis), size, cores) for axis, size in enumerate(node.shape)]
     enough = [option for option in found if option.count >= 4 * cores or (option.count and option.count % cores == 0)]
     best = enough[0] if enough else max(found, key=lambda option: option.count, default=None)
     return best if best is not None and best.count > 1 else None
+
+
+def as_read(
+    group: Sequence[Node],
+    groups: Sequence[tuple[Node, ...]],
+    reads: Mapping[tuple[Node, ...], Sequence[Node]],
+    shares: Mapping[tuple[Node, ...], Share | None],
+) -> Share | None:
+    """How a short loop may be divided so that each core reads what it has written itself, at no wait; or None."""
+    found: set[Share | None] = set()
+    for reader in groups:
+        for node in set(group) & set(reads[reader]):
+            found |= {_wanted(root, shares[reader], node, reads[reader]) for root in reader}
+    part = found.pop() if len(found) == 1 else None
+    if part is None or part.size != group[0].shape[part.axis]:
+        return None
+    own = reads[tuple(group)]
+    writers = {node: shares[other] for other in groups for node in other if node in own}
+    return part if all(in_step(group, own, part, node, other) for node, other in writers.items()) else None
+
+
+def _wanted(root: Node, own: Share | None, node: Node, read: Sequence[Node]) -> Share | None:
+    run = aligned(root, own.axis, {*read}).get(node) if own is not None and root.rank else None
+    if own is None or run is None:
+        return None
+    return Share(run.axis, own.unit * run.factor, own.size * run.factor, own.cores)
 
 
 def _balance(option: Share, cores: int) -> float:
@@ -171,7 +210,7 @@ def _following(roots: Sequence[Node], read: Sequence[Node], known: Mapping[Node,
             run = aligned(node, axis, {*read}).get(below)
             if other is None or run is None or run.axis != other.axis or other.unit % run.factor:
                 continue
-            own = Share(axis, other.unit // run.factor, node.shape[axis])
+            own = Share(axis, other.unit // run.factor, node.shape[axis], other.cores)
             # A product is not cut within a vector of its columns.
             whole = node.op != "contract" or axis < node.rank - 1 or own.unit % _LANES == 0
             if whole and own.size * run.factor == other.size:
@@ -325,8 +364,8 @@ def waits(
                     and not in_step(groups[earlier], reads[earlier], shares[earlier], old, shares[number])
                     for earlier in range(begin, number)
                 )
-        # A loop over time waits inside, for all that came before.
-        wait = wait or group[0].op == "scan"
+        # A loop over time waits inside, for all that came before, and at its end.
+        wait = group[0].op == "scan" or (wait and group[0].op not in ("last", "stack"))
         found.append(wait)
         if wait:
             begin = number
@@ -346,6 +385,14 @@ def in_step(group: Sequence[Node], read: Sequence[Node], own: Share | None, node
         run = found[node]
         if run is None or run.axis != other.axis:
             return False
-        if (own.unit * run.factor, own.size * run.factor) != (other.unit, other.size):
+        if not _the_same(replace(own, unit=own.unit * run.factor, size=own.size * run.factor), other):
             return False
     return True
+
+
+def _the_same(a: Share, b: Share) -> bool:
+    """Whether the part of each core is the same in both, however many of them there are."""
+    if (a.unit, a.size) == (b.unit, b.size):
+        return True
+    every = range(2, a.cores + 1)
+    return a.size == b.size and all(a.bounds(cores) == b.bounds(cores) for cores in every)

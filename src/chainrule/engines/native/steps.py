@@ -26,7 +26,7 @@ def in_steps(graph: Graph, axes: Mapping[Node, int]) -> Graph:
         made = remake(node, inputs)
         if made.op != "sum":
             return made
-        return _blocks_first(made, axes) if made.size == 1 else _samples_first(made)
+        return _blocks_first(made, axes) if made.size == 1 else _samples_first(made, axes.get(node.inputs[0]) == 1)
 
     return graph.map(change)
 
@@ -56,19 +56,19 @@ def _blocks_first(node: Node, axes: Mapping[Node, int]) -> Node:
     return make("sum", (rows,), axes=(0,))
 
 
-def _samples_first(node: Node) -> Node:
+def _samples_first(node: Node, timed: bool) -> Node:
     """A sum over all samples and all places of an image, as of batch normalization: of each sample by itself first.
 
-    The few numbers that it comes to cannot be divided between cores without each reading what all have written. What a
-    loop over time has made is divided along another axis than the first.
+    The few numbers that it comes to cannot be divided between cores without each reading what all have written. So
+    with the times of a sample.
     """
     (x,) = node.inputs
     summed = node.attributes["axes"]
-    whole = summed == tuple(range(x.rank - 1)) and len(summed) > 1 and x.op != "stack"
-    if not whole or x.shape[0] < 2 or x.size // x.shape[0] < _MANY:
+    whole = summed == tuple(range(x.rank - 1)) and len(summed) > 1
+    if not whole or x.shape[timed] < 2 or x.size // x.shape[timed] < _MANY:
         return node
-    samples = make("sum", (x,), axes=summed[1:])
-    return make("sum", (samples,), axes=(0,))
+    others = tuple(axis for axis in summed if axis != timed)
+    return make("sum", (make("sum", (x,), axes=others),), axes=(0,))
 
 
 def _in_blocks(x: Node, shape: tuple[int, ...]) -> Node:

@@ -141,6 +141,11 @@ def view(operand: Node, letters: Sequence[int], stored: Collection[Node]) -> Vie
             case "transpose":
                 turned = dict(zip(attributes["axes"], places, strict=True))
                 places = [turned[axis] for axis in range(x.rank)]
+            case "reshape":
+                together = _split_up(x.shape, node.shape)
+                if together is None:
+                    return None
+                places = [_one(places, axes, node.shape) for axes in together]
             case "pad":
                 if x not in stored or not _of_zeros(node):
                     return None
@@ -150,6 +155,29 @@ def view(operand: Node, letters: Sequence[int], stored: Collection[Node]) -> Vie
                 return None
         node = x
     return View(node, tuple(places), beyond)
+
+
+def _split_up(whole: Sequence[int], parts: Sequence[int]) -> list[list[int]] | None:
+    """Which axes of ``parts`` each axis of ``whole`` has been cut into; None where it is not so."""
+    found, place = list[list[int]](), 0
+    for size in whole:
+        axes, product = list[int](), 1
+        while place < len(parts) and (product < size or not axes):
+            product *= parts[place]
+            axes.append(place)
+            place += 1
+        if product != size:
+            return None
+        found.append(axes)
+    return found if place == len(parts) else None
+
+
+def _one(places: Sequence[Place], axes: Sequence[int], shape: Sequence[int]) -> Place:
+    """The index along an axis that has been cut into these."""
+    found = Place(0, {})
+    for axis in axes:
+        found = found.scaled(shape[axis]).plus(places[axis])
+    return found
 
 
 def _of_zeros(node: Node) -> bool:
@@ -171,7 +199,7 @@ def stepped_over(node: Node, users: Mapping[Node, Sequence[Node]]) -> bool:
         if not users.get(below):
             return False
         for user in users[below]:
-            if user.op in _BETWEEN:
+            if user.op in _BETWEEN or (user.op == "reshape" and _split_up(below.shape, user.shape) is not None):
                 if user not in seen:
                     seen.add(user)
                     waiting.append(user)
