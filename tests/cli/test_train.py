@@ -13,7 +13,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import choices, running
-from chainrule.cli.sources import fingerprint, hold_out
+from chainrule.cli.fingerprints import fingerprint
+from chainrule.cli.sources import hold_out
 from chainrule.cli.telling import raw_row
 from tests.cli.calling import Command, flowers, prices
 

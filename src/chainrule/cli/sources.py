@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chainrule.cli.fingerprints import fingerprint, held
 from chainrule.cli.screen import say
 from chainrule.cli.texts import are_text_options
 from chainrule.errors import ConfigurationError, DataError, RunFileError
@@ -57,7 +58,7 @@ def open_data(
         data, target=target, ignore=tuple(ignore), task=task, images=shaped, form=form, progress=progress, **options
     )
     named = str(Path(data).resolve()) if Path(data).exists() and not is_name(data) else data
-    source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test), "holds": _held(train, test)}
+    source: dict[str, Any] = {"data": named, "fingerprint": fingerprint(train, test), "holds": held(train, test)}
     if target:
         source["target"] = target
     if ignore:
@@ -276,65 +277,6 @@ def _folder_like(run: Run, folder: Path, skip_damaged: bool) -> tuple[Dataset | 
     files, *labels = found.source.parts
     parts = (SeenFiles(files, run, shape), *labels)
     return stream(parts, classes=run.classes, preparation=run.preparation, name=found.name), words
-
-
-def fingerprint(*parts: Dataset | Stream) -> str:
-    """A checksum of inputs and targets: the same samples in the same order and parts; of a stream, of its file.
-
-    Of image files that are read as they are learned from, it is one of their names: a damaged one may be repaired.
-    """
-    from hashlib import blake2b
-
-    from chainrule.data import Stream
-
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, Stream):
-            _add_stream(digest, part)
-            continue
-        for array in (part.inputs, part.targets):
-            if array is not None:
-                digest.update(f"{array.shape} {array.dtype}".encode())
-                digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _add_file(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while raw := file.read(1 << 20):
-            digest.update(raw)
-
-
-def _add_stream(digest: Any, part: Stream) -> None:
-    from chainrule.data import ImageFiles
-    from chainrule.data.wholes import Whole
-
-    if not isinstance(part.source, Whole):
-        _add_file(digest, _path_of(part))
-        return
-    for array in (*part.source.parts, part.source.rows):
-        if isinstance(array, ImageFiles):
-            digest.update("\n".join(f"{path.parent.name}/{path.name}" for path in array.paths).encode())
-        elif array is not None:
-            digest.update(array.tobytes())
-
-
-def _path_of(streamed: Stream) -> Path:
-    from chainrule.data.text.streaming import windows_of
-
-    return windows_of(streamed).file.path
-
-
-def _held(train: Dataset | Stream, test: Dataset | Stream) -> str:
-    """How many samples, of what: to say what is missing, or was changed."""
-    from chainrule.data import Stream
-
-    if isinstance(train, Stream) and train.preparation.images is None:
-        return f"{_path_of(train).stat().st_size:,} bytes of text"
-    if isinstance(test, Stream):
-        return f"{len(train) + len(test):,} samples of {list(test.arrays['inputs'][0])}"
-    same = test.inputs is getattr(train, "inputs", None)
-    return f"{len(train) + (0 if same else len(test)):,} samples of {list(test.sample_shape)}"
 
 
 def _whole(train: Dataset, test: Dataset) -> Dataset:
