@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule import graph as g
-from chainrule.engines.native import NativeEngine, contraction
+from chainrule.engines.native import NativeEngine, contraction, tiles
 from chainrule.engines.native.machine import host
 from chainrule.engines.native.module import write_module
 from chainrule.graph import Graph, Node
@@ -86,3 +87,18 @@ def test_whatever_is_finished_late_is_finished(settings: dict[str, Any]) -> None
         arrays = {name: Key(rows).child(name).normal(shape) for name, shape in shapes.items()}
         together.add(f"{rows}×{columns}", [node], {name: array.astype("float32") for name, array in arrays.items()})
     together.compare(NativeEngine(**settings)).check_all()
+
+
+def test_one_place_of_many_samples_is_a_tile_of_samples() -> None:
+    """The next symbol of several texts: the letter of the places has one, so that the rows are those of the texts."""
+    x, weight = g.input("x", (16, 1, 64)), g.input("weight", (64, 48))
+    product = g.contract(x, weight, "bti,io->bto")
+    found = tiles.tile(product, {x, weight})
+    assert found is not None
+    assert found.out_axes[0] == found.row
+    together = Together()
+    random = np.random.default_rng(2)
+    arrays = {name: random.standard_normal(node.shape, np.float32) for name, node in (("x", x), ("weight", weight))}
+    together.add("next", [product], arrays)
+    for settings in ({"cores": 1}, {"cores": 3, "one_by_one": "forwards"}):
+        together.compare(NativeEngine(**settings)).check_all()

@@ -20,6 +20,8 @@ from chainrule.engines.native.windows import inside_rows, largest, smallest
 
 #: The most vectors of sums that a tile of joint letters holds at a time, with what they are made of.
 _SUMS = 26
+#: The most rows that are few.
+_FEW = 4
 #: The fewest terms of a block.
 _LONG = 512
 #: Bytes that stay in the cache behind the nearest.
@@ -47,9 +49,9 @@ def write(
     if t.row < 0:
         vectors = min(4, -(-t.size[t.column] // lanes))
     height = t.size.get(t.row, 1)
-    if height == 1 and not t.paired:
-        # A single row is read through once: what it lacks in rows, the tile has in vectors that lie side by side.
-        vectors = min(10, -(-t.size[t.column] // lanes))
+    if height <= _FEW and not t.paired:
+        # Few rows read all of the other operand once: what they lack, the tile has in vectors that lie side by side.
+        vectors = min(10 if height == 1 else _SUMS // 2 // height, -(-t.size[t.column] // lanes))
     rows = tile_rows(height)
     shared = t.out_axes[part.axis] if part is not None else -2
     joint = t.joint if shared not in t.joint else ()

@@ -100,8 +100,18 @@ def row_axis(node: Node) -> int:
         letters = node.attributes[wide]
         if letters and letters[-1] == out[-1] and out[-1] not in node.attributes[spread]:
             rows = [axis for axis, letter in enumerate(out) if letter not in letters]
-            return rows[-1] if rows else -1
+            place = last_long([node.shape[axis] for axis in rows], node.inputs[int(wide == "a_axes")])
+            return rows[place] if rows else -1
     return -1
+
+
+def last_long(sizes: Sequence[int], spread: Node) -> int:
+    """Which of some letters gives a tile its rows: the last, unless it has one place, as a text's next symbol.
+
+    Of windows it is the last anyway: its letters go together.
+    """
+    windows = any(node.op in ("window", "reverse") for node in (spread, *spread.inputs))
+    return next((k for k in range(-1, -len(sizes) - 1, -1) if sizes[k] > 1 or windows), -1)
 
 
 def joint_letters(node: Node) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chainrule.engines.native.expressions import Emitter, Index
-from chainrule.engines.native.sharing import joint_letters
+from chainrule.engines.native.sharing import joint_letters, last_long
 from chainrule.engines.native.text import Value
 from chainrule.engines.native.types import BYTES, MEMORY, mask
 from chainrule.engines.native.windows import View, tiled, view
@@ -77,9 +77,9 @@ def tile(root: Node, stored: frozenset[Node] | set[Node]) -> Tile | None:
             continue
         rows = [k for k in out if k not in wide_axes]
         # The tile's rows lie next to each other in memory where they can: fewer lines are touched.
-        row = rows[-1] if rows else -1
+        row = rows[last_long([size[k] for k in rows], spread)] if rows else -1
         seen = view(spread, spread_axes, stored)
-        seen = seen if seen is not None and tiled(seen, out, wide_axes, size) else None
+        seen = seen if seen is not None and tiled(seen, row, out, size) else None
         if column in spread_axes and (seen is None or not seen.along(column)):
             continue
         joint = joint_letters(root)

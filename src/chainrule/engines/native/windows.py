@@ -218,16 +218,16 @@ def _steps_over(product: Node, place: int, base: Node) -> bool:
     if not out or product.shape[-1] < 2 or wide[-1:] != out[-1:] or out[-1] in spread:
         return False
     found = view(product.inputs[place], spread, {base})
-    return found is not None and tiled(found, out, wide, dict(zip(spread, product.inputs[place].shape, strict=True)))
+    row = next((k for k in reversed(out) if k not in wide), -1)
+    return found is not None and tiled(found, row, out, dict(zip(spread, product.inputs[place].shape, strict=True)))
 
 
-def tiled(seen: View, out: Sequence[int], wide: Sequence[int], size: Mapping[int, int]) -> bool:
+def tiled(seen: View, row: int, out: Sequence[int], size: Mapping[int, int]) -> bool:
     """Whether the open axes of a view are moved as a tile can follow.
 
     By one letter that is summed, so that it is a matter of where its loop begins and ends; and where the tile's rows
     move too, by few enough taps that each is written out.
     """
-    row = next((k for k in reversed(out) if k not in wide), -1)
     for axis in seen.open:
         steps = seen.places[axis].steps
         summed = [letter for letter in steps if letter not in out]
