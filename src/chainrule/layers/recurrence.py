@@ -56,12 +56,8 @@ class Looping:
         raise NotImplementedError
 
     def step(self, scope: Scope, state: State, x: Node) -> tuple[State, Node]:
-        """The state after a step, and what comes out of it; x is a row of what `before` gives."""
+        """The state after a step, and what comes out of it; x is (batch, …), the input at one time."""
         raise NotImplementedError
-
-    def before(self, scope: Scope, x: Node) -> Node:
-        """What steps read of the whole input, time first: (batch, time, …) -> (time, batch, …)."""
-        return graph.transpose(x, (1, 0, *range(2, x.rank)))
 
     def apply(self, scope: Scope, *inputs: Node) -> Node:
         """(batch, time, features), and first states if there are any -> (batch, units), or (batch, time, units)."""
@@ -81,7 +77,7 @@ class Looping:
         mask = mask_of(scope, x)
         met = len(scope.record.applied)
         given = self._start(scope, x.shape[0], start)
-        rows = [self.before(scope, x)]
+        rows = [graph.transpose(x, (1, 0, *range(2, x.rank)))]
         if mask is not None:
             rows.append(graph.transpose(mask))
         in_state: list[int] = []

@@ -86,16 +86,12 @@ class SimpleRNN(_Units):
                 f"SimpleRNN: activation is a function such as chainrule.tanh, not {self.activation!r}"
             )
 
-    def before(self, scope: Scope, x: Node) -> Node:
-        """xₜ·W + b for all steps at once."""
-        weight = scope.parameter("weight", (x.shape[-1], self.units), self.weight or Glorot())
-        sums = graph.contract(x, weight, "bti,io->tbo")
-        return _biased(scope, sums, (self.units,), Constant(0.0)) if self.bias else sums
-
     def step(self, scope: Scope, state: State, x: Node) -> tuple[State, Node]:
-        """f of the sum; x is a step of `before`."""
+        """f of the sum."""
+        sums = x @ scope.parameter("weight", (x.shape[-1], self.units), self.weight or Glorot())
+        sums = _biased(scope, sums, (self.units,), Constant(0.0)) if self.bias else sums
         weight = scope.parameter("recurrent_weight", (self.units,) * 2, self.recurrent_weight or Orthogonal())
-        hidden = self.activation(x + self._seen(scope, state[0]) @ weight)
+        hidden = self.activation(sums + self._seen(scope, state[0]) @ weight)
         return (hidden,), hidden
 
 
@@ -139,15 +135,13 @@ class LSTM(_Units):
         """What comes out, and the cell."""
         return (self.units, self.units)
 
-    def before(self, scope: Scope, x: Node) -> Node:
-        """xₜ·W + b for all steps and gates at once."""
-        sums = graph.contract(x, self._weight(scope, x.shape[-1], 4), "bti,igo->tbgo")
-        return _biased(scope, sums, (4, self.units), _ForgetBias(float(self.forget_bias))) if self.bias else sums
-
     def step(self, scope: Scope, state: State, x: Node) -> tuple[State, Node]:
-        """The gates, the cell and what comes out; x is a step of `before`."""
+        """The gates, the cell and what comes out."""
         hidden, cell = state
-        sums = x + graph.contract(self._seen(scope, hidden), self._recurrent_weight(scope, 4), "bi,igo->bgo")
+        sums = graph.contract(x, self._weight(scope, x.shape[-1], 4), "bi,igo->bgo")
+        if self.bias:
+            sums = _biased(scope, sums, (4, self.units), _ForgetBias(float(self.forget_bias)))
+        sums = sums + graph.contract(self._seen(scope, hidden), self._recurrent_weight(scope, 4), "bi,igo->bgo")
         enter, keep, new, leave = (sums[:, gate] for gate in range(4))
         if self.peepholes:
             peephole = scope.parameter("peephole", (3, self.units), Constant(0.0))
@@ -193,16 +187,12 @@ class GRU(_Units):
     weight: Initializer | None = None
     recurrent_weight: Initializer | None = None
 
-    def before(self, scope: Scope, x: Node) -> Node:
-        """xₜ·W + b for all steps and gates at once."""
-        sums = graph.contract(x, self._weight(scope, x.shape[-1], 3), "bti,igo->tbgo")
-        if not self.bias:
-            return sums
-        return sums + graph.broadcast_to(self._bias(scope)[:3], sums.shape)
-
     def step(self, scope: Scope, state: State, x: Node) -> tuple[State, Node]:
-        """The gates and what comes out; x is a step of `before`."""
+        """The gates and what comes out."""
         (hidden,) = state
+        x = graph.contract(x, self._weight(scope, x.shape[-1], 3), "bi,igo->bgo")
+        if self.bias:
+            x = x + graph.broadcast_to(self._bias(scope)[:3], x.shape)
         seen = self._seen(scope, hidden)
         weight = self._recurrent_weight(scope, 3)
         past = graph.contract(seen, weight if self.reset_after else weight[:, :2], "bi,igo->bgo")

@@ -55,7 +55,7 @@ def written_out(run: Run, layer: Any, x: np.ndarray, y: np.ndarray, share: float
         scope = Scope(Record("float64"), path)
         state = [graph.full((len(x), size), 0, "float64") for size in layer.sizes]
         states, output = [], state[0]
-        rows = layer.before(scope, graph.input("x", x.shape, "float64"))
+        rows = graph.transpose(graph.input("x", x.shape, "float64"), (1, 0, *range(2, x.ndim)))
         for t in range(x.shape[1]):
             # A node of its own for each state, also where two are equal.
             state = [one + graph.input(f"zero/{t}/{n}", one.shape, "float64") for n, one in enumerate(state)]

@@ -22,9 +22,9 @@ from chainrule.engines.native.tiles import tile
 from chainrule.engines.native.types import BYTES
 from chainrule.graph import Node, topological
 
-#: Rows behind the last that a processor fetches ahead, when it has seen some tiles of rows: these would be taken from
-#: another core.
-_FORESEEN = 128
+#: Rows behind the last that a processor fetches ahead when it has seen some tiles of rows, and bytes that are enough in
+#: any case: these rows would be taken from another core.
+_FORESEEN, _FAR = 128, 1 << 19
 #: Ops of a loop over time, which waits inside and reads its operands as a whole.
 LOOP_OPS = ("scan", "last", "stack")
 
@@ -154,7 +154,8 @@ class Block:
         #: and what each has of it.
         offsets, each = plan(self._near_lifetimes())
         self.near_offsets = dict(zip(self.near, offsets, strict=True))
-        gap = _FORESEEN * max((node.shape[-1] * BYTES[node.dtype] for node in self.near), default=0)
+        longest = max((size_in_bytes(node) // node.shape[0] for node in self.near), default=0)
+        gap = min(_FORESEEN * longest, _FAR)
         self.behind, self.each = aligned(size, PAGE), aligned(each + gap, PAGE)
         # If fewer cores come than are planned for, they share that memory too.
         offsets, whole = plan([self.lifetimes[node] for node in self.near])
