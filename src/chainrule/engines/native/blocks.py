@@ -144,6 +144,16 @@ class Block:
             if chain.rows:
                 self.shares |= {group: parts[group] for group in chain.groups}
         self.local = {node: chain for chain in self.chains for node in chain.local}
+        self._place()
+        #: What is written where other cores have read since, and is therefore recalled first.
+        self.lent: set[Node] = set()
+        if module.recalls and self.shared:
+            self.lent |= recalling.lent(self, feeds or {})
+            for stack in [node for node in self.lent if node.op == "stack" and node.inputs[0] in self.bodies]:
+                self.bodies[stack.inputs[0]].block.lent.add(stack.attributes["node"])
+
+    def _place(self) -> None:
+        """Give each node its place: in what the cores have in common, or in memory of each core's own."""
         #: What a core has of a node that no other needs any of, in bytes: it lies in memory of that core's own.
         self.near = self._near()
         self.lifetimes = self._lifetimes()
@@ -160,13 +170,7 @@ class Block:
         # If fewer cores come than are planned for, they share that memory too.
         offsets, whole = plan([self.lifetimes[node] for node in self.near])
         self.offsets |= {node: self.behind + offset for node, offset in zip(self.near, offsets, strict=True)}
-        self.size: int = self.behind + max(self.each * module.cores, whole) if self.near else size
-        #: What is written where other cores have read since, and is therefore recalled first.
-        self.lent: set[Node] = set()
-        if module.recalls and self.shared:
-            self.lent |= recalling.lent(self, feeds or {})
-            for stack in [node for node in self.lent if node.op == "stack" and node.inputs[0] in self.bodies]:
-                self.bodies[stack.inputs[0]].block.lent.add(stack.attributes["node"])
+        self.size: int = self.behind + max(self.each * self.module.cores, whole) if self.near else size
 
     def _parts(self, cores: int, feeds: Mapping[Node, Node], fixed: Collection[Node]) -> dict[Group, Share | None]:
         axes = divided(self.outputs, feeds, cores, fixed)
