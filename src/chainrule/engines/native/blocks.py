@@ -12,7 +12,17 @@ from chainrule.engines.native.blocking import Chain, chains
 from chainrule.engines.native.contraction import by_tiles
 from chainrule.engines.native.dividing import LAID_OUT_FOR, divided
 from chainrule.engines.native.epilogues import with_epilogues
-from chainrule.engines.native.grouping import Group, far, groups, is_map, reads, stored_nodes, without_inner
+from chainrule.engines.native.grouping import (
+    LOOP_OPS,
+    Group,
+    far,
+    groups,
+    is_map,
+    read_by,
+    reads,
+    stored_nodes,
+    without_inner,
+)
 from chainrule.engines.native.kernels import Kernel
 from chainrule.engines.native.memory import PAGE, Lifetime, aligned, plan
 from chainrule.engines.native.scheduling import early
@@ -25,8 +35,6 @@ from chainrule.graph import Node, topological
 #: Rows behind the last that a processor fetches ahead when it has seen some tiles of rows, and bytes that are enough in
 #: any case: these rows would be taken from another core.
 _FORESEEN, _FAR = 128, 1 << 19
-#: Ops of a loop over time, which waits inside and reads its operands as a whole.
-LOOP_OPS = ("scan", "last", "stack")
 
 
 def size_in_bytes(node: Node) -> int:
@@ -117,7 +125,7 @@ class Block:
         order = [node for node in topological(outputs, stop=set(given)) if node in self.stored]
         maps = without_inner(groups(order, self.stored), self.stored, outputs)
         self.groups = with_epilogues(maps, self.stored, outputs)
-        self.read = {group: self._reads(group) for group in self.groups}
+        self.read = {group: [*read_by(group, self.stored)] for group in self.groups}
         self.replaces = {new: old for new, old in (feeds or {}).items() if self._may_replace(new, old)}
         self.bodies: dict[Node, Body] = {node: Body(node, order, module) for node in order if node.op == "scan"}
         #: About how long one core takes.
@@ -186,10 +194,6 @@ class Block:
             if found[group] is None and group[0].op not in LOOP_OPS:
                 found[group] = as_read(group, self.groups, self.read, found)
         return found
-
-    def _reads(self, group: Group) -> list[Node]:
-        node = group[0]
-        return [*node.inputs] if node.op in ("scan", "last", "stack") else reads(group, self.stored)
 
     def _seconds(self, group: Group) -> float:
         if group[0].op != "scan":

@@ -16,6 +16,8 @@ from chainrule.graph import ELEMENTWISE, Node, topological
 
 #: Ops that are never written into the loop of another.
 OWN_LOOPS = frozenset("sum max argmax contract fold scatter_add concatenate scan last stack".split())
+#: Ops of a loop over time, which waits inside and reads its operands as a whole.
+LOOP_OPS = frozenset("scan last stack".split())
 #: Ops that only move: what is read through them is what lies behind.
 MOVES = frozenset("reshape transpose reverse broadcast slice window".split())
 #: Ops that read an element more than once, so that what they read should not be computed anew each time.
@@ -107,7 +109,7 @@ def reads(roots: Sequence[Node], stored: set[Node]) -> list[Node]:
 
 def read_by(group: Group, stored: set[Node]) -> Sequence[Node]:
     """The stored nodes that a group reads, be it a loop over time, which reads all of its operands."""
-    return group[0].inputs if group[0].op in ("scan", "last", "stack") else reads(group, stored)
+    return group[0].inputs if group[0].op in LOOP_OPS else reads(group, stored)
 
 
 def groups(order: Sequence[Node], stored: set[Node]) -> list[Group]:
